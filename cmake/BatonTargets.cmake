@@ -1,0 +1,53 @@
+# baton_library, baton_binary, baton_test: the only ways to add a target.
+
+add_library(baton_flags INTERFACE)
+target_include_directories(baton_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(baton_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers)
+# Fused multiply-adds appear only where the source writes them: numbers must not depend on the optimiser (docs/exactness.md).
+target_compile_options(baton_flags INTERFACE -ffp-contract=off)
+if(BATON_WERROR)
+  target_compile_options(baton_flags INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  target_compile_options(baton_flags INTERFACE -Wthread-safety -Wno-unused-command-line-argument)
+endif()
+if(BATON_SANITIZE)
+  target_compile_options(baton_flags INTERFACE -fsanitize=${BATON_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(baton_flags INTERFACE -fsanitize=${BATON_SANITIZE})
+endif()
+
+# baton_library(NAME SRCS a.cc... DEPS lib...): without SRCS, a header-only library.
+function(baton_library name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  if(ARG_SRCS)
+    add_library(${name} STATIC ${ARG_SRCS})
+    target_link_libraries(${name} PUBLIC baton_flags ${ARG_DEPS})
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE baton_flags ${ARG_DEPS})
+  endif()
+endfunction()
+
+# baton_binary(NAME SRCS a.cc... DEPS lib...): an executable in <build>/bin.
+function(baton_binary name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE baton_flags ${ARG_DEPS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+endfunction()
+
+# baton_test(NAME KIND unit|sim|integration|e2e|tidy|fuzz SRCS a.cc... DEPS lib... [TIMEOUT s] [ARGS ...] [LABELS tsan...])
+# One ctest entry per executable; the KIND is a ctest label. Give the label `tsan` to tests whose whole link is ours to
+# instrument. Sources see BATON_SOURCE_DIR (the checkout) for goldens.
+function(baton_test name)
+  cmake_parse_arguments(ARG "" "KIND;TIMEOUT" "SRCS;DEPS;ARGS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE baton_flags ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE BATON_SOURCE_DIR="${CMAKE_SOURCE_DIR}" BATON_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_KIND};${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
