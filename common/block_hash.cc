@@ -1,0 +1,42 @@
+#include "common/block_hash.h"
+
+#include <sodium.h>
+
+#include <cstring>
+
+namespace baton {
+namespace {
+
+Id128 Blake2b(const void* data, size_t size, const void* key, size_t key_size) {
+  Id128 out;
+  crypto_generichash(reinterpret_cast<unsigned char*>(&out), sizeof(out), static_cast<const unsigned char*>(data), size,
+                     static_cast<const unsigned char*>(key), key_size);
+  return out;
+}
+
+}  // namespace
+
+BlockHash RootBlockHash(absl::string_view fingerprint, const Id128& salt) {
+  return Blake2b(fingerprint.data(), fingerprint.size(), &salt, sizeof(salt));
+}
+
+BlockHash NextBlockHash(const BlockHash& parent, absl::Span<const TokenId> tokens) {
+  return Blake2b(tokens.data(), tokens.size() * sizeof(TokenId), &parent, sizeof(parent));
+}
+
+std::vector<BlockHash> BlockHashes(const BlockHash& root, absl::Span<const TokenId> tokens, int block_tokens) {
+  std::vector<BlockHash> hashes;
+  hashes.reserve(tokens.size() / block_tokens);
+  BlockHash parent = root;
+  for (size_t begin = 0; begin + block_tokens <= tokens.size(); begin += block_tokens) {
+    parent = NextBlockHash(parent, tokens.subspan(begin, block_tokens));
+    hashes.push_back(parent);
+  }
+  return hashes;
+}
+
+Id128 TokenDigest(absl::Span<const TokenId> tokens) {
+  return Blake2b(tokens.data(), tokens.size() * sizeof(TokenId), nullptr, 0);
+}
+
+}  // namespace baton

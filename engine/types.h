@@ -1,0 +1,130 @@
+#pragma once
+
+// Every message into and out of an engine, as plain data. The worker, the engine and the simulator share these.
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/clock.h"
+#include "common/ids.h"
+
+namespace baton {
+
+using SeqId = uint64_t;  // chosen by the engine's caller, never used twice in an engine's life
+
+struct SamplingParams {
+  float temperature = 1.0f;  // 0: greedy
+  int32_t top_k = 0;         // 0: off
+  float top_p = 1.0f;
+  float min_p = 0.0f;
+  float presence_penalty = 0.0f;
+  float frequency_penalty = 0.0f;
+  float repetition_penalty = 1.0f;
+  std::vector<std::pair<TokenId, float>> logit_bias;
+  uint64_t seed = 0;
+  uint32_t choice_index = 0;
+};
+
+struct SequenceSpec {
+  std::vector<TokenId> tokens;  // the prompt, and on a replay the tokens already emitted after it
+  int64_t prompt_tokens = 0;    // length of the original prompt, <= tokens.size()
+  SamplingParams sampling;
+  int64_t max_tokens = 0;              // generated tokens in all, those already emitted included
+  std::vector<TokenId> stop_tokens;    // end generation when sampled, and are not emitted as text (EOS included here)
+  bool ignore_eos = false;             // then stop_tokens do not end generation
+  int32_t top_logprobs = -1;           // -1: none; 0..20: the token's logprob and this many alternatives
+  Id128 cache_salt;                    // prefix blocks are shared only within equal salts
+  int32_t priority = 0;                // higher first
+  MonoTime deadline = absl::InfiniteFuture();
+};
+
+// --- commands -------------------------------------------------------------------------------------------------------
+
+// Computes the prompt and decodes, here.
+struct ServeCommand { SeqId id; SequenceSpec spec; };
+// Computes the prompt and samples the first token; its pages stay pinned for readers until ReleaseCommand.
+struct PrefillCommand { SeqId id; SequenceSpec spec; };
+// Reserves pages for spec.tokens, whose keys and values another engine computes: ReservedEvent, or FailedEvent
+// (ResourceExhausted) at once; nothing waits for pages here. The pages are of class `pulling`.
+struct ReserveCommand { SeqId id; SequenceSpec spec; };
+// The handoff was *held*: the pages are valid; decoding starts after `first_token` (which is emitted as position 0 as well).
+struct AdoptCommand { SeqId id; TokenId first_token; };
+// The handoff was *lost*. If fenced, no late read can touch the pages and they are reused for the recompute; otherwise they
+// are quarantined until FencedCommand and others are taken. The sequence goes on as if served here.
+struct RecomputeCommand { SeqId id; bool fenced; };
+struct FencedCommand { SeqId id; };
+// Ends the sequence in whatever state it is; no event follows but those already under way. A sequence whose pages are being
+// pulled leaves them quarantined until FencedCommand, unless fenced.
+struct CancelCommand { SeqId id; bool fenced; };
+// The last lease on a PrefillCommand's pages ended.
+struct ReleaseCommand { SeqId id; };
+
+using EngineCommand = std::variant<ServeCommand, PrefillCommand, ReserveCommand, AdoptCommand, RecomputeCommand,
+                                   FencedCommand, CancelCommand, ReleaseCommand>;
+
+// --- events ---------------------------------------------------------------------------------------------------------
+
+enum class FinishReason : uint8_t { kNone, kStop, kLength };
+
+struct TopLogprob { TokenId token; float logprob; };
+
+// One generated token. `position` counts generated tokens from 0. Log-probabilities are of the model's own distribution,
+// before penalties, bias and temperature.
+struct TokenEvent {
+  SeqId id;
+  int64_t position;
+  TokenId token;
+  float logprob = 0;
+  std::vector<TopLogprob> top;
+  FinishReason finish = FinishReason::kNone;  // not kNone: the sequence is over and its pages are given back
+};
+// pages[i] will hold tokens [i * PageTokens, ...). Tokens [0, cached_tokens) are in the engine's own prefix cache and need
+// not be pulled; cached_tokens is a multiple of the page size and less than the number of tokens.
+struct ReservedEvent { SeqId id; std::vector<PageId> pages; int64_t cached_tokens; };
+// Keys and values of tokens [begin, end), layers [first_layer, end_layer), of a PrefillCommand are complete in `pages`
+// (indexed by page number from the start of the sequence) and do not change until ReleaseCommand. Cached prefixes come
+// first, for all layers at once.
+struct ComputedEvent {
+  SeqId id;
+  int64_t begin, end;
+  int32_t first_layer, end_layer;
+  std::vector<PageId> pages;
+  bool from_cache;
+};
+// After the last ComputedEvent of a PrefillCommand.
+struct PrefilledEvent { SeqId id; TokenEvent first; };
+// The sequence was given up: refused, out of time, or failed. Its pages are given back.
+struct FailedEvent { SeqId id; absl::Status status; };
+
+using EngineEvent = std::variant<TokenEvent, ReservedEvent, ComputedEvent, PrefilledEvent, FailedEvent>;
+
+// Receives events on the engine's thread, in order; must not block and must not call back into the engine.
+class EngineEventSink {
+ public:
+  virtual ~EngineEventSink() = default;
+  virtual void OnEngineEvent(EngineEvent event) = 0;
+};
+
+// --- load -----------------------------------------------------------------------------------------------------------
+
+// Every page is in exactly one class (DESIGN section 5).
+struct PageCounts {
+  int64_t free = 0, used = 0, cached = 0, pinned = 0, pulling = 0, quarantined = 0;
+  int64_t total() const { return free + used + cached + pinned + pulling + quarantined; }
+};
+
+struct EngineLoad {
+  PageCounts pages;
+  int64_t running = 0;         // sequences that decode
+  int64_t waiting = 0;         // sequences not yet started or preempted
+  int64_t backlog_tokens = 0;  // prompt tokens not yet computed
+  int64_t context_tokens = 0;  // tokens of running sequences
+  // Counters since start.
+  int64_t preemptions = 0, prefix_hits = 0, prefix_hit_tokens = 0, computed_tokens = 0, generated_tokens = 0, steps = 0;
+};
+
+}  // namespace baton
