@@ -1,8 +1,9 @@
 #pragma once
 
-// Reads a GGUF v2/v3 file (ggml's docs/gguf.md). The file is memory-mapped read-only and every length, count, offset and
-// type in it is checked against the file's size before use: a truncated or corrupt file is an error, never a crash.
-// Immutable after Open, so thread-safe. Spans and string_views point into the mapping and live as long as the GgufFile.
+// Reads a GGUF v2/v3 file (ggml's docs/gguf.md). The file is memory-mapped read-only and every length, count,
+// offset and type in it is checked against the file's size before use: a truncated or corrupt file is an
+// error, never a crash. Immutable after Open, so thread-safe. Spans and string_views point into the mapping
+// and live as long as the GgufFile.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +17,8 @@
 
 namespace baton {
 
-// Values as on disk (ggml_type). Only these can be read; any other is an error that names the tensor and the type.
+// Values as on disk (ggml_type). Only these can be read; any other is an error that names the tensor and the
+// type.
 enum class GgmlType : uint32_t { kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ8_0 = 8, kBF16 = 30 };
 
 absl::string_view GgmlTypeName(GgmlType type);
@@ -26,7 +28,8 @@ size_t GgmlBlockBytes(GgmlType type);
 struct GgufTensor {
   std::string name;
   GgmlType type;
-  // GGUF order: dims[0] is the contiguous one. A matrix y = W x has dims {in, out}: `out` rows of `in` elements.
+  // GGUF order: dims[0] is the contiguous one. A matrix y = W x has dims {in, out}: `out` rows of `in`
+  // elements.
   std::vector<int64_t> dims;
   absl::Span<const std::byte> data;  // exactly the tensor's bytes
 };
@@ -34,11 +37,14 @@ struct GgufTensor {
 class GgufFile {
  public:
   static absl::StatusOr<std::unique_ptr<GgufFile>> Open(const std::string& path);
+  // The same checks on a whole file already in memory, which the GgufFile then owns.
+  static absl::StatusOr<std::unique_ptr<GgufFile>> FromBytes(std::string bytes);
   ~GgufFile();
   GgufFile(const GgufFile&) = delete;
   GgufFile& operator=(const GgufFile&) = delete;
 
-  // Metadata by key. NotFound if absent, InvalidArgument if of another type. Integers of any width convert if they fit.
+  // Metadata by key. NotFound if absent, InvalidArgument if of another type. Integers of any width convert if
+  // they fit.
   absl::StatusOr<int64_t> GetInt(absl::string_view key) const;
   absl::StatusOr<double> GetFloat(absl::string_view key) const;  // f32 or f64
   absl::StatusOr<bool> GetBool(absl::string_view key) const;
