@@ -55,8 +55,8 @@ struct GgufFile::Impl {
   absl::StatusOr<std::vector<Out>> Array(absl::string_view key, absl::string_view wanted) const {
     BATON_ASSIGN_OR_RETURN(const GgufValue* value, Find(key, true));
     std::vector<Out> out;
-    out.reserve(value->elements.size());
-    for (const GgufScalar& element : value->elements) {
+    out.reserve(value->count);
+    for (const GgufScalar& element : ArrayElements(*value)) {
       const Held* held = std::get_if<Held>(&element);
       if (held == nullptr) return WrongType(key, *value, wanted);
       out.push_back(static_cast<Out>(*held));
@@ -111,8 +111,8 @@ absl::StatusOr<std::vector<absl::string_view>> GgufFile::GetStrings(absl::string
 absl::StatusOr<std::vector<int64_t>> GgufFile::GetInts(absl::string_view key) const {
   BATON_ASSIGN_OR_RETURN(const GgufValue* value, impl_->Find(key, true));
   std::vector<int64_t> out;
-  out.reserve(value->elements.size());
-  for (const GgufScalar& element : value->elements) {
+  out.reserve(value->count);
+  for (const GgufScalar& element : ArrayElements(*value)) {
     const auto number = ScalarToInt(element);
     if (!number.ok()) return impl_->WrongType(key, *value, "integers that fit in 63 bits");
     out.push_back(*number);

@@ -118,11 +118,14 @@ absl::StatusOr<GgufValue> ReadArray(ByteReader& reader) {
   if (count > reader.left() / SmallestBytes(type)) {
     return absl::OutOfRangeError(absl::StrCat("array of ", count, " elements is longer than the file"));
   }
-  GgufValue value{type, true, {}, {}};
-  value.elements.reserve(count);
+  const ByteReader start = reader;
   for (uint64_t i = 0; i < count; ++i) {
-    BATON_ASSIGN_OR_RETURN(GgufScalar element, ReadScalar(reader, type));
-    value.elements.push_back(std::move(element));
+    BATON_RETURN_IF_ERROR(ReadScalar(reader, type).status());
+  }
+  GgufValue value{type, true, {}, {}, count};
+  ByteReader elements = start;
+  if (!elements.ReadBytes(reader.position() - start.position(), &value.array)) {
+    return absl::OutOfRangeError("the file ends inside an array");
   }
   return value;
 }
@@ -140,7 +143,19 @@ absl::StatusOr<GgufValue> ReadGgufValue(ByteReader& reader, uint32_t raw_type) {
   BATON_ASSIGN_OR_RETURN(const GgufValueType type, CheckedType(raw_type));
   if (type == GgufValueType::kArray) return ReadArray(reader);
   BATON_ASSIGN_OR_RETURN(GgufScalar scalar, ReadScalar(reader, type));
-  return GgufValue{type, false, std::move(scalar), {}};
+  return GgufValue{type, false, std::move(scalar), {}, 0};
+}
+
+std::vector<GgufScalar> ArrayElements(const GgufValue& value) {
+  std::vector<GgufScalar> elements;
+  elements.reserve(value.count);
+  ByteReader reader(value.array);
+  for (uint64_t i = 0; i < value.count; ++i) {
+    auto element = ReadScalar(reader, value.type);
+    if (!element.ok()) break;
+    elements.push_back(*std::move(element));
+  }
+  return elements;
 }
 
 absl::StatusOr<int64_t> ScalarToInt(const GgufScalar& scalar) {

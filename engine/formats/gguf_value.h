@@ -38,14 +38,19 @@ using GgufScalar = std::variant<uint64_t, int64_t, double, bool, absl::string_vi
 
 struct GgufValue {
   GgufValueType type;     // of the value, or of an array's elements
-  bool is_array = false;  // then `elements` holds what was read; else `scalar`
+  bool is_array = false;  // then `array` holds the elements; else `scalar` the value
   GgufScalar scalar;
-  std::vector<GgufScalar> elements;
+  absl::Span<const std::byte> array;  // the elements as on disk, each already checked
+  uint64_t count = 0;
 };
 
-// Reads a value of the on-disk type `raw_type`. OutOfRange if the bytes end first; InvalidArgument for an
-// unknown type, a nested array or a boolean that is neither 0 nor 1.
+// Reads a value of the on-disk type `raw_type`; memory does not grow with an array's length. OutOfRange if
+// the bytes end first; InvalidArgument for an unknown type, a nested array or a boolean that is neither 0
+// nor 1.
 absl::StatusOr<GgufValue> ReadGgufValue(ByteReader& reader, uint32_t raw_type);
+
+// The elements of an array that ReadGgufValue accepted.
+std::vector<GgufScalar> ArrayElements(const GgufValue& value);
 
 // InvalidArgument if the scalar is not an integer or does not fit; no float converts.
 absl::StatusOr<int64_t> ScalarToInt(const GgufScalar& scalar);
