@@ -1,0 +1,166 @@
+#pragma once
+
+// What every call at a worker is in, and what is done next: the glue between calls, engines and the handoff,
+// as a decision class (events and `now` in, actions out; no thread, lock, socket or clock). Not thread-safe;
+// deterministic.
+//
+// A call walks these states; a call that ends early walks the same path backwards, and what it still owes (a
+// fence, the end of a lease) is remembered without it:
+//
+//   Decode, source given: reserving -> pulling -> running          Decode, no source: running
+//   Prefill:              computing -> sealed
+//
+// Promises: every call gets exactly one EndCall and nothing after it; of a stream only the highest attempt
+// seen is served (DESIGN section 4); every engine sequence is finished, failed, cancelled or released exactly
+// once; pages that were being pulled stay quarantined until the handoff says that they are fenced.
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "services/worker/attempt_table.h"
+#include "services/worker/worker_types.h"
+
+namespace baton {
+
+struct WorkerCoreOptions {
+  WorkerRole role = WorkerRole::kDecode;
+  uint32_t ranks = 1;
+  int64_t max_context = 8192;  // tokens of a sequence, generated ones included
+  int32_t vocab_size = 0;
+  size_t max_calls = 1024;                           // open at once; one more is refused
+  int64_t emission_buffer = 256;                     // B: events that a call's reader may be behind by
+  absl::Duration max_call_time = absl::Minutes(30);  // bounds every call's deadline
+  absl::Duration pull_timeout = absl::Seconds(60);   // after it the prompt is recomputed
+  AttemptTableOptions attempts;
+};
+
+// Counters since start.
+struct WorkerCounters {
+  uint64_t admitted = 0, refused = 0, superseded = 0, too_slow = 0, broken = 0, out_of_time = 0;
+  uint64_t finished = 0, failed = 0;
+  uint64_t pulled_held = 0, pulled_lost = 0, owned_held = 0, owned_lost = 0;
+};
+
+struct DrainState {
+  bool draining = false;
+  MonoTime deadline = absl::InfiniteFuture();
+  uint64_t ended = 0;    // calls that ended by themselves since the drain began
+  uint64_t cut_off = 0;  // calls ended by its deadline
+};
+
+class WorkerCore {
+ public:
+  explicit WorkerCore(const WorkerCoreOptions& options);
+
+  // A call arrived. Each gets exactly one EndCall, perhaps at once.
+  void OnDecode(CallId id, DecodeCall call, MonoTime now);
+  void OnPrefill(CallId id, PrefillCall call, MonoTime now);
+  // The client went away or cancelled. Unknown or ended calls are ignored.
+  void OnCallBroken(CallId id, MonoTime now);
+  // The call's reader took `n` more events.
+  void OnSent(CallId id, int64_t n);
+
+  // `checksums`, for a ComputedEvent only: of the units that Offerable() of its range names, in the order of
+  // OwnOffer.
+  void OnEngineEvent(uint32_t rank, EngineEvent event, std::vector<uint64_t> checksums, MonoTime now);
+  void OnHandoffEvent(HandoffEvent event, MonoTime now);
+
+  // Gates new calls only.
+  void OnRole(WorkerRole role) { options_.role = role; }
+  // Stops admission. Calls still open at `deadline` end with UNAVAILABLE (by OnTick or OnDrainDeadline).
+  // Repeated: the earlier deadline counts.
+  void OnDrain(MonoTime deadline);
+  void OnDrainDeadline(MonoTime now);
+  // Ends calls that are out of time and forgets old attempts. Call it every few tens of milliseconds.
+  void OnTick(MonoTime now);
+
+  // What is to be done, in order; the order between actions of one rank, of the handoff and of one call
+  // matters.
+  std::vector<WorkerAction> TakeActions();
+
+  WorkerRole role() const { return options_.role; }
+  const DrainState& drain() const { return drain_; }
+  const WorkerCounters& counters() const { return counters_; }
+  size_t open_calls() const { return by_call_.size(); }
+  // Sequences whose call is open or that still owe a fence or the end of a lease.
+  size_t jobs() const { return jobs_.size(); }
+  // Whether the tables agree with each other. For tests and idle checks.
+  absl::Status CheckIntegrity() const;
+
+ private:
+  enum class State : uint8_t {
+    kReserving,  // decode: ReserveCommand unanswered
+    kPulling,    // decode: the handoff reads into our pages
+    kRunning,    // decode: the engine goes on by itself
+    kComputing,  // prefill: the prompt is not done
+    kSealed,     // prefill: waiting for the end of the lease
+    kOver,       // the engine knows the sequence no more
+  };
+  // One sequence: its call while that is open, and what it owes to engine and handoff.
+  struct Job {
+    CallId call = 0;
+    bool open = true;  // EndCall is still to come
+    StreamId stream;
+    Attempt attempt;
+    CallKind kind = CallKind::kDecode;
+    State state = State::kRunning;
+    uint32_t rank = 0;
+    MonoTime deadline;
+    int64_t tokens = 0;  // of the prompt (and replay)
+    Id128 digest;        // TokenDigest of them
+    KvPeer source;
+    int64_t next_position = 0;  // of the next generated token
+    int64_t unsent = 0;
+    int64_t cached_tokens = 0;
+    KvOutcome outcome = KvOutcome::kUnspecified;
+    bool reads_open = false;  // decode: the handoff may still write into our pages
+    bool lease_open = false;  // prefill: OwnEnded is still to come
+    bool revoked = false;     // prefill: OwnRevoke was sent
+    bool cancelled = false;   // decode: PullCancel was sent
+
+    HandoffId handoff() const { return {stream, attempt}; }
+  };
+
+  absl::Status Admit(const StreamId& stream, Attempt attempt, CallKind kind, uint32_t rank,
+                     const SequenceSpec& spec, MonoTime now);
+  SeqId AddJob(CallId id, Job job);
+  Job* Find(SeqId seq, uint32_t rank);
+
+  void On(SeqId seq, Job& job, TokenEvent& event, MonoTime now);
+  void On(SeqId seq, Job& job, ReservedEvent& event, MonoTime now);
+  void On(SeqId seq, Job& job, PrefilledEvent& event, MonoTime now);
+  void On(SeqId seq, Job& job, FailedEvent& event, MonoTime now);
+  void OnComputed(Job& job, ComputedEvent& event, std::vector<uint64_t> checksums);
+  void OnOwnEnded(SeqId seq, Job& job, const OwnEnded& event, MonoTime now);
+  void OnPullHeld(SeqId seq, Job& job, const PullHeld& event);
+  void OnPullLost(SeqId seq, Job& job, const PullLost& event);
+
+  void Emit(SeqId seq, Job& job, CallEvent event, MonoTime now);
+  // Ends the call only.
+  void Close(Job& job, absl::Status status, MonoTime now);
+  // Ends the call and gives back what it holds, as far as that is possible at once.
+  void Abandon(SeqId seq, Job& job, absl::Status status, MonoTime now);
+  void EraseIfSettled(SeqId seq);
+  void Engine(const Job& job, EngineCommand command);
+  void Handoff(HandoffCommand command);
+
+  WorkerCoreOptions options_;
+  AttemptTable attempts_;
+  DrainState drain_;
+  WorkerCounters counters_;
+  SeqId next_seq_ = 1;
+  absl::flat_hash_map<SeqId, Job> jobs_;
+  absl::flat_hash_map<CallId, SeqId> by_call_;      // open calls
+  absl::flat_hash_map<HandoffId, SeqId> by_pull_;   // jobs with reads_open
+  absl::flat_hash_map<HandoffId, SeqId> by_lease_;  // jobs with lease_open
+  std::vector<WorkerAction> actions_;
+};
+
+// Of the computed tokens [begin, end) of a prompt of `tokens`, those that may be offered: whole atoms (those
+// before `begin` in the first atom were computed earlier), and the partial one only at the prompt's end.
+// first == second: none.
+std::pair<int64_t, int64_t> Offerable(int64_t begin, int64_t end, int64_t tokens);
+
+}  // namespace baton

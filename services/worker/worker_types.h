@@ -1,0 +1,94 @@
+#pragma once
+
+// What goes into and comes out of WorkerCore, as plain data that mirrors proto/baton/worker.proto.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "common/ids.h"
+#include "engine/types.h"
+#include "services/kv_transfer/handoff/types.h"
+
+namespace baton {
+
+using CallId = uint64_t;  // one Decode or Prefill call; chosen by WorkerCore's caller, never used twice
+
+enum class WorkerRole : uint8_t { kPrefill, kDecode };
+enum class KvOutcome : uint8_t { kUnspecified, kHeld, kLost, kLocal };
+
+// --- calls
+// ------------------------------------------------------------------------------------------------------------
+
+struct DecodeCall {
+  StreamId stream;
+  Attempt attempt;
+  uint32_t rank = 0;
+  SequenceSpec spec;             // deadline set from the request's duration
+  std::optional<KvPeer> source;  // absent: compute the prompt here
+};
+
+struct PrefillCall {
+  StreamId stream;
+  Attempt attempt;
+  uint32_t rank = 0;
+  SequenceSpec spec;
+  Epoch reader_epoch;
+  uint32_t reader_rank = 0;
+};
+
+// --- what a call's client is told
+// ---------------------------------------------------------------------------------------
+
+struct DecodeAccepted {
+  int64_t cached_tokens = 0;
+};
+struct GeneratedToken {
+  int64_t position = 0;  // of generated tokens, from 0
+  TokenId token = 0;
+  float logprob = 0;
+  std::vector<TopLogprob> top;
+};
+struct DecodeFinished {
+  FinishReason reason = FinishReason::kNone;
+  KvOutcome kv = KvOutcome::kUnspecified;
+};
+struct PrefillFirstToken {
+  GeneratedToken token;
+  int64_t cached_tokens = 0;
+  FinishReason finish = FinishReason::kNone;
+};
+struct PrefillHandoffEnded {
+  KvOutcome outcome = KvOutcome::kUnspecified;
+  std::string detail;
+};
+
+using CallEvent =
+    std::variant<DecodeAccepted, GeneratedToken, DecodeFinished, PrefillFirstToken, PrefillHandoffEnded>;
+
+// --- actions
+// ------------------------------------------------------------------------------------------------------------
+
+struct SendEngine {
+  uint32_t rank = 0;
+  EngineCommand command;
+};
+struct SendHandoff {
+  HandoffCommand command;
+};
+struct EmitEvent {
+  CallId call = 0;
+  CallEvent event;
+};
+// The last action of a call, exactly once for each; what was emitted before is still delivered if the status
+// is Ok.
+struct EndCall {
+  CallId call = 0;
+  absl::Status status;
+};
+
+using WorkerAction = std::variant<SendEngine, SendHandoff, EmitEvent, EndCall>;
+
+}  // namespace baton
