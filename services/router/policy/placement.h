@@ -1,0 +1,78 @@
+#pragma once
+
+// Where a stream runs: least loaded (DESIGN sections 3 and 4). A pure function of a view of all ranks.
+//
+// Decode goes to the rank with the fewest sequences, prefill to the one with the fewest tokens before it.
+// What this router has placed counts at once, before any worker has reported it. Ties: more free pages, then
+// placed on least often, then the lower reference; so equal views give equal answers.
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "common/ids.h"
+
+namespace baton::router {
+
+// A rank of a worker. `worker` is a number this router gave to one life (epoch) of one worker and never gives
+// again.
+struct RankRef {
+  uint64_t worker = 0;
+  uint32_t rank = 0;
+  auto operator<=>(const RankRef&) const = default;
+};
+
+enum class WorkerRole { kUnknown, kPrefill, kDecode };
+
+struct RankView {
+  RankRef ref;
+  WorkerRole role = WorkerRole::kUnknown;
+  bool healthy = false;
+  bool draining = false;
+  std::string fingerprint;
+  uint64_t page_tokens = 0;  // 0: unknown, then pages are not judged
+  uint64_t total_pages = 0;
+  uint64_t max_context = 0;  // 0: unknown
+  // As last reported.
+  uint64_t running = 0;
+  uint64_t waiting = 0;
+  uint64_t backlog_tokens = 0;
+  uint64_t free_pages = 0;  // free or evictable
+  // This router's own: now in flight, and of that, placed since the last report.
+  uint64_t own_streams = 0;
+  uint64_t own_tokens = 0;
+  uint64_t fresh_streams = 0;
+  uint64_t fresh_tokens = 0;
+  uint64_t placed = 0;  // ever
+
+  uint64_t Streams() const;  // max(own, reported + fresh)
+  uint64_t Backlog() const;  // the same, of prompt tokens not yet computed
+};
+
+struct PlacementConfig {
+  uint32_t direct_below_tokens =
+      64;  // uncached prompts shorter than this are computed by the decode rank itself
+};
+
+struct PlacementRequest {
+  uint32_t prompt_tokens = 0;  // all that is to be computed: prompt, and on a replay what was emitted
+  uint32_t cached_tokens = 0;  // known to be held by decode ranks
+  uint32_t max_new_tokens = 1;
+  std::vector<RankRef> avoid;  // already tried: used again only if nothing else is left
+};
+
+struct Placement {
+  RankRef decode;
+  std::optional<RankRef> prefill;  // absent: decode computes the prompt
+};
+
+// Errors: Unavailable if no healthy, undrained decode rank is known; InvalidArgument if the request fits none
+// of them. A prefill rank is paired only with a decode rank of an equal fingerprint.
+absl::StatusOr<Placement> PlaceLeastLoaded(const PlacementConfig& config, absl::Span<const RankView> ranks,
+                                           const PlacementRequest& request);
+
+}  // namespace baton::router

@@ -1,0 +1,161 @@
+#pragma once
+
+// One stream's life, as DESIGN section 4 tells it, without any I/O: events and `now` in, actions out.
+//
+//   Start -> Place -> (Placed) -> OpenDecode -> (DecodeAccepted) -> OpenPrefill if split -> tokens -> Finish
+//
+// Rules:
+// - TTFT never waits for KV: the first token is emitted when Prefill or Decode reports it, whichever is
+// first.
+// - Before any token is out, an attempt that was refused, broken or timed out is cancelled on both sides and
+// placed again as
+//   n + 1, elsewhere if possible, at most max_attempts in all; INVALID_ARGUMENT is never tried again.
+// - After the first token, a broken decode call ends the stream in an explicit error. A prefill call that
+// breaks then
+//   changes nothing: decode finds its handoff lost and recomputes.
+// - ABORTED (superseded) ends the stream quietly: someone else serves it.
+// - Events of any attempt but the current one are ignored (tokens among them are counted by StreamEmission).
+// - Exactly one of Finish, Fail and EndQuietly is the last action; before it every open call has been
+// cancelled.
+//
+// After Fail for a reader too slow or a deadline the caller still owes its client the error. Not thread-safe.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "common/ids.h"
+#include "services/router/policy/emission.h"
+#include "services/router/policy/placement.h"
+
+namespace baton::router {
+
+struct SessionConfig {
+  uint32_t max_attempts = 3;
+  absl::Duration accept_timeout = absl::Seconds(10);        // OpenDecode to DecodeAccepted
+  absl::Duration first_token_timeout = absl::Seconds(300);  // DecodeAccepted to the first token
+  absl::Duration stall_timeout = absl::Seconds(60);       // between tokens, and last token to DecodeFinished
+  absl::Duration retry_backoff = absl::Milliseconds(20);  // before attempt n: n times this
+};
+
+struct SessionSpec {
+  StreamId stream;
+  uint32_t claim = 0;
+  MonoTime deadline = absl::InfiniteFuture();
+};
+
+enum class StreamFinish { kNone, kStopToken, kStopString, kLength };
+enum class HandoffOutcome { kUnknown, kHeld, kLost, kLocal };
+
+// Actions, to be carried out in order.
+struct Place {  // answer with Placed
+  Attempt attempt;
+  std::vector<RankRef> avoid;
+};
+struct OpenDecode {
+  Attempt attempt;
+  RankRef target;
+  std::optional<RankRef> source;  // whose KV to pull; absent: compute the prompt there
+  std::vector<TokenId> emitted;   // of earlier attempts: appended to the prompt (replay)
+};
+struct OpenPrefill {
+  Attempt attempt;
+  RankRef target;
+  RankRef reader;
+  Epoch reader_epoch;
+  std::vector<TokenId> emitted;
+};
+struct CancelDecode {
+  Attempt attempt;
+};
+struct CancelPrefill {
+  Attempt attempt;
+};
+struct EmitToken {
+  StreamToken token;
+};
+struct Finish {
+  StreamFinish reason;
+};
+struct Fail {
+  absl::Status status;
+};
+struct EndQuietly {};
+using SessionAction = std::variant<Place, OpenDecode, OpenPrefill, CancelDecode, CancelPrefill, EmitToken,
+                                   Finish, Fail, EndQuietly>;
+using SessionActions = std::vector<SessionAction>;
+
+struct SessionCounts {
+  uint32_t attempts = 0;
+  uint32_t handoffs_held = 0;
+  uint32_t handoffs_lost = 0;
+  uint32_t prefill_cached_tokens = 0;  // of the attempt that emitted the first token
+  uint32_t decode_cached_tokens = 0;
+};
+
+class StreamSession {
+ public:
+  StreamSession(const SessionConfig& config, const SessionSpec& spec);
+
+  SessionActions Start(MonoTime now);
+  SessionActions Placed(Attempt attempt, absl::StatusOr<Placement> placement, MonoTime now);
+
+  // From the decode call.
+  SessionActions DecodeAccepted(Attempt attempt, Epoch epoch, uint32_t cached_tokens, MonoTime now);
+  SessionActions DecodeToken(Attempt attempt, const StreamToken& token, MonoTime now);
+  SessionActions DecodeFinished(Attempt attempt, StreamFinish reason, HandoffOutcome kv, MonoTime now);
+  SessionActions DecodeEnded(Attempt attempt, const absl::Status& status, MonoTime now);
+  // From the prefill call. `finish` is not kNone if the first token already ends the stream.
+  SessionActions PrefillFirstToken(Attempt attempt, const StreamToken& token, uint32_t cached_tokens,
+                                   StreamFinish finish, MonoTime now);
+  SessionActions HandoffEnded(Attempt attempt, HandoffOutcome outcome, MonoTime now);
+  SessionActions PrefillEnded(Attempt attempt, const absl::Status& status, MonoTime now);
+
+  // From the client's side.
+  SessionActions StopStringFound();  // in the text of tokens already emitted
+  SessionActions ClientGone();
+  SessionActions ReaderTooSlow();
+  SessionActions ShutDown();  // the router's grace time is over
+
+  SessionActions Tick(MonoTime now);
+  // When Tick must be called at the latest.
+  MonoTime NextDeadline() const;
+
+  bool done() const { return state_ == State::kDone; }
+  Attempt attempt() const { return attempt_; }
+  const StreamEmission& emission() const { return emission_; }
+  const SessionCounts& counts() const { return counts_; }
+
+  enum class State { kNew, kPlacing, kOpening, kRunning, kBackoff, kDone };
+  State state() const { return state_; }
+
+ private:
+  bool Current(Attempt attempt) const { return attempt == attempt_ && !done(); }
+  bool TokensOut() const { return emission_.next_position() > 0; }
+  void CancelCalls(SessionActions& actions);
+  void PlaceNext(SessionActions& actions);
+  SessionActions OfferToken(Attempt attempt, const StreamToken& token, MonoTime now);
+  SessionActions AttemptBroken(const absl::Status& status, MonoTime now);
+  SessionActions End(SessionAction last);
+
+  const SessionConfig config_;
+  const SessionSpec spec_;
+  State state_ = State::kNew;
+  Attempt attempt_;
+  Placement placement_;
+  bool decode_open_ = false;
+  bool prefill_open_ = false;
+  MonoTime timer_ = absl::InfiniteFuture();  // of the state: accept, first token, stall or backoff
+  std::vector<RankRef> tried_;
+  absl::Status last_error_;
+  StreamEmission emission_;
+  SessionCounts counts_;
+};
+
+}  // namespace baton::router

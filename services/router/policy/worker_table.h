@@ -1,0 +1,121 @@
+#pragma once
+
+// What this router knows of every worker: the last Watch report of each, its health, and this router's own
+// load on each rank, which counts at once. A decision class: the registry feeds it, placement reads its
+// views. Not thread-safe.
+//
+// An endpoint is an address to watch; a worker is one life (epoch) of the process behind it. A report of a
+// new epoch makes a new worker number; streams of the old one are over.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "common/ids.h"
+#include "services/router/policy/placement.h"
+
+namespace baton::router {
+
+struct PageClasses {
+  uint64_t free = 0, used = 0, cached = 0, pinned = 0, pulling = 0, quarantined = 0;
+  uint64_t total() const { return free + used + cached + pinned + pulling + quarantined; }
+};
+
+struct RankReport {
+  uint32_t rank = 0;
+  uint64_t running = 0;
+  uint64_t waiting = 0;
+  uint64_t backlog_tokens = 0;
+  PageClasses pages;
+};
+
+// Where a reader finds the KV of a worker (proto KvSource without the rank).
+struct KvEndpoint {
+  std::string address;
+  std::string curve_public_key;
+  Epoch epoch;
+};
+
+struct WorkerFacts {  // constant for an epoch
+  std::string name;
+  std::string model;
+  std::string fingerprint;
+  KvEndpoint kv;
+  uint32_t page_tokens = 0;
+  uint64_t max_context = 0;
+};
+
+// One Watch event as plain data.
+struct WorkerReport {
+  Epoch epoch;
+  uint64_t number = 0;  // 0: a snapshot, which carries `facts`
+  WorkerFacts facts;
+  WorkerRole role = WorkerRole::kUnknown;
+  bool draining = false;
+  bool healthy = true;
+  std::vector<RankReport> ranks;
+};
+
+struct WorkerState {
+  uint64_t worker = 0;  // 0: no snapshot seen yet
+  Epoch epoch;
+  WorkerFacts facts;
+  WorkerRole role = WorkerRole::kUnknown;
+  bool draining = false;
+  bool healthy = false;    // says the worker
+  bool connected = false;  // a Watch call is delivering
+  bool silent = false;     // no report for longer than the silence timeout
+  uint64_t last_number = 0;
+  MonoTime last_report = absl::InfinitePast();
+  std::vector<RankReport> ranks;
+
+  bool Usable() const { return worker != 0 && connected && !silent && healthy; }
+};
+
+struct WorkerTableConfig {
+  absl::Duration silence_timeout = absl::Seconds(1);
+};
+
+class WorkerTable {
+ public:
+  explicit WorkerTable(const WorkerTableConfig& config) : config_(config) {}
+
+  void AddEndpoint(const std::string& endpoint);  // again: nothing happens
+  void RemoveEndpoint(const std::string& endpoint);
+  // FailedPrecondition: a gap, a reordering or an epoch change without a snapshot; watch again to get one.
+  absl::Status Report(const std::string& endpoint, const WorkerReport& report, MonoTime now);
+  void Disconnected(const std::string& endpoint);
+  // Marks silent workers; true if any worker became unusable.
+  bool Tick(MonoTime now);
+
+  std::vector<RankView> Ranks() const;
+  // By worker number; nullptr if that life is over or was never seen. Valid until the next non-const call.
+  const WorkerState* Find(uint64_t worker) const;
+  // The endpoint of a worker number; empty if unknown.
+  std::string EndpointOf(uint64_t worker) const;
+  const std::map<std::string, WorkerState>& endpoints() const { return endpoints_; }
+  bool CanDecode() const;  // some usable, undrained decode rank exists
+
+  // This router's own load. Every Charge is taken back by one Discharge of the same amounts (or less at a
+  // time).
+  void Charge(RankRef ref, uint64_t streams, uint64_t tokens);
+  void Discharge(RankRef ref, uint64_t streams, uint64_t tokens);
+
+ private:
+  struct OwnLoad {
+    uint64_t streams = 0, tokens = 0, fresh_streams = 0, fresh_tokens = 0, placed = 0;
+  };
+  const WorkerTableConfig config_;
+  uint64_t next_worker_ = 1;
+  std::map<std::string, WorkerState> endpoints_;
+  absl::flat_hash_map<uint64_t, std::string> endpoint_of_;
+  std::map<RankRef, OwnLoad> own_;
+};
+
+}  // namespace baton::router
