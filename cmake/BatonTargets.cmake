@@ -28,17 +28,30 @@ function(baton_library name)
   endif()
 endfunction()
 
+# Every baton_binary: what `./baton up` builds.
+add_custom_target(baton_binaries)
+
 # baton_binary(NAME SRCS a.cc... DEPS lib...): an executable in <build>/bin.
 function(baton_binary name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE baton_flags ${ARG_DEPS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
-endfunction()
+  add_dependencies(baton_binaries ${name})
+endfunction
+
+# The environment of every test under a sanitizer: stop at the first report, and the reviewed suppressions.
+set(BATON_TEST_ENVIRONMENT "")
+if(BATON_SANITIZE MATCHES thread)
+  set(BATON_TEST_ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
+elseif(BATON_SANITIZE MATCHES address)
+  set(BATON_TEST_ENVIRONMENT "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
+    "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1")
+endif()()
 
 # baton_test(NAME KIND unit|sim|integration|e2e|tidy|fuzz SRCS a.cc... DEPS lib... [TIMEOUT s] [ARGS ...] [LABELS tsan...])
 # One ctest entry per executable; the KIND is a ctest label. Give the label `tsan` to tests whose whole link is ours to
-# instrument. Sources see BATON_SOURCE_DIR (the checkout) for goldens.
+# instrument, and `heavy` to what sanitizers would make too slow. Sources see BATON_SOURCE_DIR (the checkout) for goldens.
 function(baton_test name)
   cmake_parse_arguments(ARG "" "KIND;TIMEOUT" "SRCS;DEPS;ARGS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
@@ -49,5 +62,6 @@ function(baton_test name)
   target_compile_definitions(${name} PRIVATE BATON_SOURCE_DIR="${CMAKE_SOURCE_DIR}" BATON_BINARY_DIR="${CMAKE_BINARY_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_KIND};${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_KIND};${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+    ENVIRONMENT "${BATON_TEST_ENVIRONMENT}")
 endfunction()
