@@ -38,7 +38,7 @@ function(baton_binary name)
   target_link_libraries(${name} PRIVATE baton_flags ${ARG_DEPS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
   add_dependencies(baton_binaries ${name})
-endfunction
+endfunction()
 
 # The environment of every test under a sanitizer: stop at the first report, and the reviewed suppressions.
 set(BATON_TEST_ENVIRONMENT "")
@@ -47,7 +47,7 @@ if(BATON_SANITIZE MATCHES thread)
 elseif(BATON_SANITIZE MATCHES address)
   set(BATON_TEST_ENVIRONMENT "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1")
-endif()()
+endif()
 
 # baton_test(NAME KIND unit|sim|integration|e2e|tidy|fuzz SRCS a.cc... DEPS lib... [TIMEOUT s] [ARGS ...] [LABELS tsan...])
 # One ctest entry per executable; the KIND is a ctest label. Give the label `tsan` to tests whose whole link is ours to
