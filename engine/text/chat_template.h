@@ -1,8 +1,9 @@
 #pragma once
 
-// The model's own chat template (tokenizer.chat_template): the subset of Jinja2 that published templates use, with the
-// options that transformers sets (trim_blocks, lstrip_blocks). An unknown construct is an Unimplemented error from Parse
-// that names it and its line; `raise_exception(...)` in a template is an InvalidArgument from Render with its message.
+// The model's own chat template (tokenizer.chat_template): the subset of Jinja2 that published templates use,
+// with the options that transformers sets (trim_blocks, lstrip_blocks). An unknown construct is an
+// Unimplemented error from Parse that names it and its line; `raise_exception(...)` in a template is an
+// InvalidArgument from Render with its message.
 
 #include <memory>
 #include <string>
@@ -25,7 +26,8 @@ struct ChatInput {
   std::string eos_token;
 };
 
-// Immutable, thread-safe. Rendering is bounded in steps and output size; exceeding either is ResourceExhausted.
+// Immutable, thread-safe. Rendering is bounded in steps and output size; exceeding either is
+// ResourceExhausted.
 class ChatTemplate {
  public:
   static absl::StatusOr<std::unique_ptr<ChatTemplate>> Parse(absl::string_view source);

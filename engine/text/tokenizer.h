@@ -21,15 +21,16 @@ class Tokenizer {
   static absl::StatusOr<std::unique_ptr<Tokenizer>> FromGguf(const GgufFile& file);
   virtual ~Tokenizer() = default;
 
-  // `text` may be any bytes. With parse_special, occurrences of special tokens' texts become those tokens (chat templates);
-  // without, they are ordinary text (user content given raw). Adds no BOS.
+  // `text` may be any bytes. With parse_special, occurrences of special tokens' texts become those tokens
+  // (chat templates); without, they are ordinary text (user content given raw). Adds no BOS.
   virtual std::vector<TokenId> Encode(absl::string_view text, bool parse_special) const = 0;
-  // The exact bytes of the tokens; special tokens are left out unless keep_special. Ids out of range decode to nothing.
+  // The exact bytes of the tokens; special tokens are left out unless keep_special. Ids out of range decode
+  // to nothing.
   virtual std::string Decode(absl::Span<const TokenId> tokens, bool keep_special) const = 0;
 
   virtual int vocab_size() const = 0;
   virtual bool IsSpecial(TokenId id) const = 0;
-  virtual std::string TokenBytes(TokenId id) const = 0;  // raw bytes; specials as their text
+  virtual std::string TokenBytes(TokenId id) const = 0;        // raw bytes; specials as their text
   virtual const std::vector<TokenId>& eos_tokens() const = 0;  // any of them ends generation
   virtual bool add_bos() const = 0;
   virtual TokenId bos_token() const = 0;  // -1 if none
@@ -41,7 +42,8 @@ class Tokenizer {
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
-  // The longest valid UTF-8 now known and not returned before. Bytes that can never become valid come out as U+FFFD.
+  // The longest valid UTF-8 now known and not returned before. Bytes that can never become valid come out as
+  // U+FFFD.
   std::string Append(TokenId token);
   // What is left at the end; an unfinished character becomes U+FFFD.
   std::string Flush();
