@@ -1,0 +1,97 @@
+#pragma once
+
+// The reader's side of the handoff (docs/handoff.md): asks for leases, pulls what is offered, has every unit verified where it
+// is stored, confirms, and reports *held* only on the owner's verdict. A decision class: commands, messages, completions and
+// `now` in, actions appended to `out`; no thread, socket, clock or memory access. `now` never decreases from call to call.
+//
+// Of each PullBegin: either PullHeld, or PullLost and, if that was not fenced, PullFenced. The destination pages are the
+// pull's until PullHeld, PullLost{fenced} or PullFenced.
+
+#include <deque>
+#include <map>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "services/kv_transfer/handoff/reader_pull.h"
+#include "services/kv_transfer/handoff/reader_types.h"
+#include "services/kv_transfer/handoff/timer_index.h"
+#include "services/kv_transfer/handoff/transitions.h"
+
+namespace baton {
+
+class HandoffReader {
+ public:
+  explicit HandoffReader(ReaderOptions options);
+  HandoffReader(const HandoffReader&) = delete;
+  HandoffReader& operator=(const HandoffReader&) = delete;
+
+  // `owner` is the connection to command.owner. Invalid or one too many: PullLost{fenced} at once. An id whose pull is
+  // still in the table is ignored and counted: attempts are never repeated.
+  void OnBegin(const PullBegin& command, PeerId owner, MonoTime now, ReaderActions* out);
+  void OnCancel(const PullCancel& command, MonoTime now, ReaderActions* out);
+
+  // Opened, Refused, Offer, Revoke, Seal, Renewed, Verdict; other verbs are ignored and counted as malformed.
+  void OnMessage(PeerId from, const v1::Handoff& message, MonoTime now, ReaderActions* out);
+  // Once for each PostPull, also one that could not be posted (ResourceExhausted or Unavailable: it is tried again).
+  void OnReadDone(uint64_t tag, const absl::Status& status, MonoTime now, ReaderActions* out);
+  // Once for each VerifyUnits.
+  void OnVerified(uint64_t tag, bool match, MonoTime now, ReaderActions* out);
+
+  void OnTick(MonoTime now, ReaderActions* out);
+  MonoTime NextDeadline() const;  // InfiniteFuture: none
+  // Gives up every pull.
+  void Shutdown(MonoTime now, ReaderActions* out);
+
+  const ReaderCounters& counters() const { return counters_; }
+  size_t pulls() const { return pulls_.size(); }  // fencing ones included
+  size_t bytes_in_flight() const { return bytes_in_flight_; }
+  bool Uses(PeerId peer) const;  // whether a pull still needs the connection
+  const Pull* Find(const HandoffId& id) const;
+
+  using Transitions = TransitionCounts<ReaderState, kReaderStates>;
+  const Transitions& transitions() const { return transitions_; }
+  static absl::Span<const Transition<ReaderState>> LegalTransitions();
+
+ private:
+  absl::Status CheckBegin(const PullBegin& command, MonoTime now) const;
+  void OnOpened(PeerId from, Pull* pull, const v1::Handoff& message, MonoTime now, ReaderActions* out);
+  void OnRefused(Pull& pull, const v1::Refused& refused, MonoTime now, ReaderActions* out);
+  void OnOffer(Pull& pull, const v1::Offer& offer, MonoTime now, ReaderActions* out);
+  void OnSeal(Pull& pull, const v1::Seal& seal, MonoTime now, ReaderActions* out);
+  void OnRenewed(Pull& pull, const v1::Renewed& renewed, MonoTime now);
+  void OnVerdict(Pull& pull, const v1::Verdict& verdict, MonoTime now, ReaderActions* out);
+  // Of an answer by another life of the owner: true if it ends the pull.
+  static bool EndsPull(const Pull& pull, const v1::Handoff& message);
+
+  void SendOpen(Pull& pull, MonoTime now, ReaderActions* out);
+  void SendRenew(Pull& pull, MonoTime now, ReaderActions* out);
+  void SendConfirm(Pull& pull, MonoTime now, ReaderActions* out);
+  void SendAck(const Pull& pull, ReaderActions* out);
+  void SendRelease(PeerId to, const HandoffId& id, const Epoch& owner, uint64_t lease, const Id128& secret,
+                   ReaderActions* out);
+
+  void SetState(Pull& pull, ReaderState to);
+  void ConfirmIfComplete(Pull& pull, MonoTime now, ReaderActions* out);
+  void Hold(Pull& pull, ReaderActions* out);
+  void Lose(Pull& pull, absl::Status status, MonoTime now, ReaderActions* out);
+  void Erase(const HandoffId& id);
+  void Tick(Pull& pull, MonoTime now, ReaderActions* out);
+  // Posts reads within the bounds, one pull after the other.
+  void PumpReads(MonoTime now, ReaderActions* out);
+  void File(const HandoffId& id);
+
+  const ReaderOptions options_;
+  std::map<HandoffId, Pull> pulls_;
+  TimerIndex<HandoffId> timers_;
+  std::deque<HandoffId> ready_;  // with reads to post; may name pulls that have gone
+  absl::flat_hash_map<uint64_t, HandoffId> tags_;  // of reads and verifications under way
+  absl::flat_hash_map<PeerId, size_t> uses_;
+  uint64_t last_tag_ = 0;
+  size_t bytes_in_flight_ = 0;
+  size_t reads_in_flight_ = 0;
+  MonoTime busy_until_ = absl::InfinitePast();
+  ReaderCounters counters_;
+  Transitions transitions_;
+};
+
+}  // namespace baton
