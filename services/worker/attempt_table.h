@@ -4,9 +4,9 @@
 // size and time. Not thread-safe.
 
 #include <cstdint>
-#include <deque>
 #include <utility>
 
+#include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -49,12 +49,11 @@ class AttemptTable {
     int32_t open = 0;    // calls of any attempt
     MonoTime idle_since;
   };
-  void Idle(const StreamId& stream, Entry& entry, MonoTime now);
 
   AttemptTableOptions options_;
   absl::flat_hash_map<StreamId, Entry> streams_;
-  std::deque<std::pair<MonoTime, StreamId>>
-      idle_;  // when each became idle, oldest first; stale ones are skipped
+  absl::btree_set<std::pair<MonoTime, StreamId>>
+      idle_;  // streams without an open call, by when they became so
   size_t serving_ = 0;
 };
 

@@ -15,6 +15,7 @@
 // once; pages that were being pulled stay quarantined until the handoff says that they are fenced.
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -32,7 +33,7 @@ struct WorkerCoreOptions {
   size_t max_calls = 1024;                           // open at once; one more is refused
   int64_t emission_buffer = 256;                     // B: events that a call's reader may be behind by
   absl::Duration max_call_time = absl::Minutes(30);  // bounds every call's deadline
-  absl::Duration pull_timeout = absl::Seconds(60);   // after it the prompt is recomputed
+  absl::Duration pull_timeout = absl::Seconds(120);  // after it the prompt is recomputed
   AttemptTableOptions attempts;
 };
 
@@ -119,12 +120,18 @@ class WorkerCore {
     bool lease_open = false;  // prefill: OwnEnded is still to come
     bool revoked = false;     // prefill: OwnRevoke was sent
     bool cancelled = false;   // decode: PullCancel was sent
+    bool unserved = false;    // refused before anything was emitted
+    bool lost = false;        // decode: PullLost came
 
     HandoffId handoff() const { return {stream, attempt}; }
   };
 
   absl::Status Admit(const StreamId& stream, Attempt attempt, CallKind kind, uint32_t rank,
                      const SequenceSpec& spec, MonoTime now);
+  void Supersede(const StreamId& stream, Attempt attempt, MonoTime now);
+  void Refuse(CallId id, absl::Status status);
+  Job MakeJob(CallId id, const StreamId& stream, Attempt attempt, CallKind kind, uint32_t rank,
+              SequenceSpec& spec, MonoTime now) const;
   SeqId AddJob(CallId id, Job job);
   Job* Find(SeqId seq, uint32_t rank);
 
@@ -132,16 +139,19 @@ class WorkerCore {
   void On(SeqId seq, Job& job, ReservedEvent& event, MonoTime now);
   void On(SeqId seq, Job& job, PrefilledEvent& event, MonoTime now);
   void On(SeqId seq, Job& job, FailedEvent& event, MonoTime now);
+  void On(SeqId seq, Job& job, const OwnEnded& event, MonoTime now);
+  void On(SeqId seq, Job& job, const PullHeld& event, MonoTime now);
+  void On(SeqId seq, Job& job, const PullLost& event, MonoTime now);
+  void On(SeqId seq, Job& job, const PullFenced& event, MonoTime now);
   void OnComputed(Job& job, ComputedEvent& event, std::vector<uint64_t> checksums);
-  void OnOwnEnded(SeqId seq, Job& job, const OwnEnded& event, MonoTime now);
-  void OnPullHeld(SeqId seq, Job& job, const PullHeld& event);
-  void OnPullLost(SeqId seq, Job& job, const PullLost& event);
 
-  void Emit(SeqId seq, Job& job, CallEvent event, MonoTime now);
-  // Ends the call only.
+  void Emit(Job& job, CallEvent event);
+  // Ends the call, if it is open.
   void Close(Job& job, absl::Status status, MonoTime now);
-  // Ends the call and gives back what it holds, as far as that is possible at once.
+  // Close, and gives back what the sequence holds, as far as that is possible at once. `job` may be gone
+  // afterwards.
   void Abandon(SeqId seq, Job& job, absl::Status status, MonoTime now);
+  void EndReads(Job& job);
   void EraseIfSettled(SeqId seq);
   void Engine(const Job& job, EngineCommand command);
   void Handoff(HandoffCommand command);

@@ -1,0 +1,206 @@
+// WorkerCore's other half: what engines and the handoff report, and how a call ends.
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "services/worker/worker_core.h"
+
+namespace baton {
+
+WorkerCore::Job* WorkerCore::Find(SeqId seq, uint32_t rank) {
+  const auto it = jobs_.find(seq);
+  return it == jobs_.end() || it->second.rank != rank || it->second.state == State::kOver ? nullptr
+                                                                                          : &it->second;
+}
+
+void WorkerCore::OnEngineEvent(uint32_t rank, EngineEvent event, std::vector<uint64_t> checksums,
+                               MonoTime now) {
+  std::visit(
+      [&](auto& e) {
+        Job* job = Find(e.id, rank);
+        if (job == nullptr) return;
+        if constexpr (std::is_same_v<std::decay_t<decltype(e)>, ComputedEvent>) {
+          OnComputed(*job, e, std::move(checksums));
+        } else {
+          On(e.id, *job, e, now);
+        }
+      },
+      event);
+}
+
+void WorkerCore::On(SeqId seq, Job& job, TokenEvent& event, MonoTime now) {
+  if (job.state != State::kRunning) return;
+  const bool over = event.finish != FinishReason::kNone;
+  if (over) job.state = State::kOver;
+  if (event.position != job.next_position) {
+    ++counters_.failed;
+    const std::string what =
+        absl::StrCat("the engine emitted position ", event.position, " instead of ", job.next_position);
+    return Abandon(seq, job, absl::InternalError(what), now);
+  }
+  ++job.next_position;
+  if (job.unsent >= options_.emission_buffer) {
+    ++counters_.too_slow;
+    const std::string what = absl::StrCat("reader too slow: ", job.unsent, " events wait to be taken");
+    return Abandon(seq, job, absl::ResourceExhaustedError(what), now);
+  }
+  Emit(job, GeneratedToken{event.position, event.token, event.logprob, std::move(event.top)});
+  if (!over) return;
+  ++counters_.finished;
+  Emit(job, DecodeFinished{event.finish, job.outcome});
+  Abandon(seq, job, absl::OkStatus(), now);
+}
+
+void WorkerCore::On(SeqId seq, Job& job, ReservedEvent& event, MonoTime now) {
+  if (job.state != State::kReserving) return;
+  job.state = State::kPulling;
+  job.reads_open = true;
+  job.cached_tokens = event.cached_tokens;
+  by_pull_[job.handoff()] = seq;
+  Emit(job, DecodeAccepted{event.cached_tokens});
+  Handoff(PullBegin{.id = job.handoff(),
+                    .owner = job.source,
+                    .rank = job.rank,
+                    .begin = event.cached_tokens,
+                    .end = job.tokens,
+                    .pages = std::move(event.pages),
+                    .digest = job.digest,
+                    .deadline = std::min(job.deadline, now + options_.pull_timeout)});
+}
+
+void WorkerCore::OnComputed(Job& job, ComputedEvent& event, std::vector<uint64_t> checksums) {
+  if (job.state != State::kComputing || !job.lease_open || job.revoked) return;
+  if (event.from_cache) job.cached_tokens = std::max(job.cached_tokens, event.end);
+  const auto [begin, end] = Offerable(event.begin, event.end, job.tokens);
+  if (begin == end) return;
+  Handoff(OwnOffer{job.handoff(), begin, end, event.first_layer, event.end_layer, std::move(event.pages),
+                   std::move(checksums)});
+}
+
+void WorkerCore::On(SeqId, Job& job, PrefilledEvent& event, MonoTime) {
+  if (job.state != State::kComputing) return;
+  job.state = State::kSealed;
+  if (job.revoked) return;
+  TokenEvent& first = event.first;
+  Emit(job, PrefillFirstToken{{first.position, first.token, first.logprob, std::move(first.top)},
+                              job.cached_tokens,
+                              first.finish});
+  Handoff(OwnSeal{job.handoff(), job.digest, first.token});
+}
+
+void WorkerCore::On(SeqId seq, Job& job, FailedEvent& event, MonoTime now) {
+  ++counters_.failed;
+  const bool refused = job.state == State::kReserving;
+  job.state = State::kOver;
+  job.unserved = refused;
+  absl::Status status =
+      event.status.ok() ? absl::InternalError("the engine gave the sequence up") : event.status;
+  Abandon(seq, job, std::move(status), now);
+}
+
+void WorkerCore::OnHandoffEvent(HandoffEvent event, MonoTime now) {
+  std::visit(
+      [&](const auto& e) {
+        using E = std::decay_t<decltype(e)>;
+        const auto& table = std::is_same_v<E, OwnEnded> ? by_lease_ : by_pull_;
+        const auto it = table.find(e.id);
+        if (it == table.end()) return;
+        const SeqId seq = it->second;
+        On(seq, jobs_.at(seq), e, now);
+      },
+      event);
+}
+
+void WorkerCore::On(SeqId seq, Job& job, const OwnEnded& event, MonoTime now) {
+  job.lease_open = false;
+  by_lease_.erase(job.handoff());
+  ++(event.held ? counters_.owned_held : counters_.owned_lost);
+  if (job.state == State::kSealed) Engine(job, ReleaseCommand{seq});
+  if (job.state == State::kComputing) Engine(job, CancelCommand{seq, true});
+  job.state = State::kOver;
+  if (!job.open) return EraseIfSettled(seq);
+  ++counters_.finished;
+  Emit(job, PrefillHandoffEnded{event.held ? KvOutcome::kHeld : KvOutcome::kLost, event.reason});
+  Abandon(seq, job, absl::OkStatus(), now);
+}
+
+void WorkerCore::On(SeqId seq, Job& job, const PullHeld& event, MonoTime) {
+  if (job.lost) return;
+  ++counters_.pulled_held;
+  EndReads(job);
+  if (job.state == State::kPulling) {
+    job.state = State::kRunning;
+    job.outcome = KvOutcome::kHeld;
+    Engine(job, AdoptCommand{seq, event.first_token});
+  } else {
+    Engine(job, FencedCommand{seq});
+  }
+  EraseIfSettled(seq);
+}
+
+void WorkerCore::On(SeqId seq, Job& job, const PullLost& event, MonoTime) {
+  if (job.lost) return;
+  job.lost = true;
+  ++counters_.pulled_lost;
+  if (event.fenced) EndReads(job);
+  if (job.state == State::kPulling) {
+    job.state = State::kRunning;
+    job.outcome = KvOutcome::kLost;
+    Engine(job, RecomputeCommand{seq, event.fenced});
+  } else if (event.fenced) {
+    Engine(job, FencedCommand{seq});
+  }
+  EraseIfSettled(seq);
+}
+
+void WorkerCore::On(SeqId seq, Job& job, const PullFenced&, MonoTime) {
+  if (!job.lost) return;
+  EndReads(job);
+  Engine(job, FencedCommand{seq});
+  EraseIfSettled(seq);
+}
+
+void WorkerCore::EndReads(Job& job) {
+  job.reads_open = false;
+  by_pull_.erase(job.handoff());
+}
+
+void WorkerCore::Emit(Job& job, CallEvent event) {
+  if (!job.open) return;
+  ++job.unsent;
+  actions_.push_back(EmitEvent{job.call, std::move(event)});
+}
+
+void WorkerCore::Close(Job& job, absl::Status status, MonoTime now) {
+  if (!job.open) return;
+  job.open = false;
+  by_call_.erase(job.call);
+  attempts_.End(job.stream, job.attempt, job.kind, job.unserved, now);
+  if (drain_.draining) ++drain_.ended;
+  actions_.push_back(EndCall{job.call, std::move(status)});
+}
+
+void WorkerCore::Abandon(SeqId seq, Job& job, absl::Status status, MonoTime now) {
+  Close(job, std::move(status), now);
+  if (job.lease_open && !job.revoked) {
+    job.revoked = true;
+    Handoff(OwnRevoke{job.handoff(), "the request is over"});
+  }
+  if (job.reads_open && !job.lost && !job.cancelled) {
+    job.cancelled = true;
+    Handoff(PullCancel{job.handoff()});
+  }
+  // A prefill's pages stay until its lease has ended: OwnEnded then gives them back.
+  if (job.state != State::kOver && job.kind == CallKind::kDecode) {
+    Engine(job, CancelCommand{seq, !job.reads_open});
+    job.state = State::kOver;
+  }
+  EraseIfSettled(seq);
+}
+
+void WorkerCore::EraseIfSettled(SeqId seq) {
+  const auto it = jobs_.find(seq);
+  const Job& job = it->second;
+  if (!job.open && !job.reads_open && !job.lease_open) jobs_.erase(it);
+}
+
+}  // namespace baton
