@@ -93,8 +93,8 @@ using SessionActions = std::vector<SessionAction>;
 
 struct SessionCounts {
   uint32_t attempts = 0;
-  uint32_t handoffs_held = 0;
-  uint32_t handoffs_lost = 0;
+  HandoffOutcome handoff =
+      HandoffOutcome::kUnknown;        // of the current attempt, as first reported by either side
   uint32_t prefill_cached_tokens = 0;  // of the attempt that emitted the first token
   uint32_t decode_cached_tokens = 0;
 };
@@ -114,7 +114,7 @@ class StreamSession {
   // From the prefill call. `finish` is not kNone if the first token already ends the stream.
   SessionActions PrefillFirstToken(Attempt attempt, const StreamToken& token, uint32_t cached_tokens,
                                    StreamFinish finish, MonoTime now);
-  SessionActions HandoffEnded(Attempt attempt, HandoffOutcome outcome, MonoTime now);
+  SessionActions HandoffEnded(Attempt attempt, HandoffOutcome outcome);  // recorded, for metrics
   SessionActions PrefillEnded(Attempt attempt, const absl::Status& status, MonoTime now);
 
   // From the client's side.

@@ -111,6 +111,7 @@ class WorkerTable {
   struct OwnLoad {
     uint64_t streams = 0, tokens = 0, fresh_streams = 0, fresh_tokens = 0, placed = 0;
   };
+  void EndLife(uint64_t worker);
   const WorkerTableConfig config_;
   uint64_t next_worker_ = 1;
   std::map<std::string, WorkerState> endpoints_;

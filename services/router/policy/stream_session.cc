@@ -1,0 +1,197 @@
+#include "services/router/policy/stream_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace baton::router {
+
+StreamSession::StreamSession(const SessionConfig& config, const SessionSpec& spec)
+    : config_(config), spec_(spec), attempt_{.claim = spec.claim, .n = 0} {}
+
+SessionActions StreamSession::Start(MonoTime now) {
+  if (state_ != State::kNew) return {};
+  if (now >= spec_.deadline) return End(Fail{absl::DeadlineExceededError("the request ran out of time")});
+  SessionActions actions;
+  PlaceNext(actions);
+  return actions;
+}
+
+void StreamSession::PlaceNext(SessionActions& actions) {
+  ++attempt_.n;
+  ++counts_.attempts;
+  counts_.handoff = HandoffOutcome::kUnknown;
+  emission_.Begin(attempt_);
+  state_ = State::kPlacing;
+  timer_ = absl::InfiniteFuture();
+  actions.push_back(Place{attempt_, tried_});
+}
+
+SessionActions StreamSession::Placed(Attempt attempt, absl::StatusOr<Placement> placement, MonoTime now) {
+  if (!Current(attempt) || state_ != State::kPlacing) return {};
+  if (!placement.ok()) {
+    if (last_error_.ok() || placement.status().code() != absl::StatusCode::kUnavailable) {
+      return End(Fail{placement.status()});
+    }
+    return End(Fail{absl::Status(
+        last_error_.code(), absl::StrCat(last_error_.message(), "; then ", placement.status().message()))});
+  }
+  placement_ = *placement;
+  tried_.push_back(placement_.decode);
+  if (placement_.prefill) tried_.push_back(*placement_.prefill);
+  state_ = State::kOpening;
+  timer_ = now + config_.accept_timeout;
+  decode_open_ = true;
+  return {OpenDecode{attempt_, placement_.decode, placement_.prefill, emission_.emitted()}};
+}
+
+SessionActions StreamSession::DecodeAccepted(Attempt attempt, Epoch epoch, uint32_t cached_tokens,
+                                             MonoTime now) {
+  if (!Current(attempt) || state_ != State::kOpening) return {};
+  state_ = State::kRunning;
+  timer_ = now + config_.first_token_timeout;
+  counts_.decode_cached_tokens = cached_tokens;
+  if (!placement_.prefill) return {};
+  prefill_open_ = true;
+  return {OpenPrefill{attempt_, *placement_.prefill, placement_.decode, epoch, emission_.emitted()}};
+}
+
+SessionActions StreamSession::OfferToken(Attempt attempt, const StreamToken& token, MonoTime now) {
+  const EmissionVerdict verdict = done() ? EmissionVerdict::kStale : emission_.Offer(attempt, token);
+  switch (verdict) {
+    case EmissionVerdict::kStale:
+    case EmissionVerdict::kRepeated:
+      return {};
+    case EmissionVerdict::kGap:
+      return AttemptBroken(
+          absl::InternalError(absl::StrCat("a token was lost before position ", token.position)), now);
+    case EmissionVerdict::kDiffers:
+      return End(Fail{absl::InternalError(
+          absl::StrCat("two workers disagree about the token at position ", token.position))});
+    case EmissionVerdict::kEmit:
+      break;
+  }
+  timer_ = now + config_.stall_timeout;
+  return {EmitToken{token}};
+}
+
+SessionActions StreamSession::DecodeToken(Attempt attempt, const StreamToken& token, MonoTime now) {
+  if (Current(attempt) && state_ != State::kRunning) {
+    return AttemptBroken(absl::InternalError("a token came before the decode worker accepted the stream"),
+                         now);
+  }
+  return OfferToken(attempt, token, now);
+}
+
+SessionActions StreamSession::DecodeFinished(Attempt attempt, StreamFinish reason, HandoffOutcome kv,
+                                             MonoTime now) {
+  if (!Current(attempt)) return {};
+  if (counts_.handoff == HandoffOutcome::kUnknown) counts_.handoff = kv;
+  if (!TokensOut() || reason == StreamFinish::kNone) {
+    return AttemptBroken(absl::InternalError("the decode worker finished without a result"), now);
+  }
+  return End(Finish{reason});
+}
+
+SessionActions StreamSession::DecodeEnded(Attempt attempt, const absl::Status& status, MonoTime now) {
+  if (!Current(attempt)) return {};
+  decode_open_ = false;
+  if (status.ok())
+    return AttemptBroken(absl::UnavailableError("the decode call ended before the stream did"), now);
+  return AttemptBroken(status, now);
+}
+
+SessionActions StreamSession::PrefillFirstToken(Attempt attempt, const StreamToken& token,
+                                                uint32_t cached_tokens, StreamFinish finish, MonoTime now) {
+  const bool first = !TokensOut();
+  SessionActions actions = OfferToken(attempt, token, now);
+  if (!Current(attempt)) return actions;
+  if (first && TokensOut()) counts_.prefill_cached_tokens = cached_tokens;
+  if (finish == StreamFinish::kNone || state_ != State::kRunning || !TokensOut()) return actions;
+  for (SessionAction& action : End(Finish{finish})) actions.push_back(std::move(action));
+  return actions;
+}
+
+SessionActions StreamSession::HandoffEnded(Attempt, HandoffOutcome, MonoTime) {
+  return {};
+}
+
+SessionActions StreamSession::PrefillEnded(Attempt attempt, const absl::Status& status, MonoTime now) {
+  if (!Current(attempt)) return {};
+  prefill_open_ = false;
+  if (TokensOut()) return {};
+  if (status.ok())
+    return AttemptBroken(absl::UnavailableError("the prefill call ended without a token"), now);
+  return AttemptBroken(status, now);
+}
+
+SessionActions StreamSession::AttemptBroken(const absl::Status& status, MonoTime now) {
+  if (status.code() == absl::StatusCode::kAborted) return End(EndQuietly{});
+  if (status.code() == absl::StatusCode::kInvalidArgument) return End(Fail{status});
+  if (TokensOut()) {
+    return End(Fail{absl::UnavailableError(
+        absl::StrCat("the stream broke after ", emission_.next_position(), " tokens: ", status.message()))});
+  }
+  last_error_ = status;
+  if (counts_.attempts >= config_.max_attempts) return End(Fail{status});
+  SessionActions actions;
+  CancelCalls(actions);
+  state_ = State::kBackoff;
+  timer_ = now + config_.retry_backoff * counts_.attempts;
+  return actions;
+}
+
+void StreamSession::CancelCalls(SessionActions& actions) {
+  if (std::exchange(prefill_open_, false)) actions.push_back(CancelPrefill{attempt_});
+  if (std::exchange(decode_open_, false)) actions.push_back(CancelDecode{attempt_});
+}
+
+SessionActions StreamSession::End(SessionAction last) {
+  if (done()) return {};
+  SessionActions actions;
+  CancelCalls(actions);
+  actions.push_back(std::move(last));
+  state_ = State::kDone;
+  timer_ = absl::InfiniteFuture();
+  return actions;
+}
+
+SessionActions StreamSession::StopStringFound() {
+  return End(Finish{StreamFinish::kStopString});
+}
+SessionActions StreamSession::ClientGone() {
+  return End(EndQuietly{});
+}
+SessionActions StreamSession::ReaderTooSlow() {
+  return End(Fail{absl::CancelledError("the client reads its events too slowly")});
+}
+SessionActions StreamSession::ShutDown() {
+  return End(Fail{absl::UnavailableError("the router is shutting down")});
+}
+
+SessionActions StreamSession::Tick(MonoTime now) {
+  if (done() || now < NextDeadline()) return {};
+  if (now >= spec_.deadline) return End(Fail{absl::DeadlineExceededError("the request ran out of time")});
+  switch (state_) {
+    case State::kBackoff: {
+      SessionActions actions;
+      PlaceNext(actions);
+      return actions;
+    }
+    case State::kOpening:
+      return AttemptBroken(absl::UnavailableError("the decode worker did not answer in time"), now);
+    case State::kRunning:
+      return AttemptBroken(absl::UnavailableError(TokensOut() ? "no further token came in time"
+                                                              : "no first token came in time"),
+                           now);
+    default:
+      return {};
+  }
+}
+
+MonoTime StreamSession::NextDeadline() const {
+  return done() ? absl::InfiniteFuture() : std::min(timer_, spec_.deadline);
+}
+
+}  // namespace baton::router
