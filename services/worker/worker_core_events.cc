@@ -114,8 +114,11 @@ void WorkerCore::On(SeqId seq, Job& job, const OwnEnded& event, MonoTime now) {
   job.lease_open = false;
   by_lease_.erase(job.handoff());
   ++(event.held ? counters_.owned_held : counters_.owned_lost);
-  if (job.state == State::kSealed) Engine(job, ReleaseCommand{seq});
-  if (job.state == State::kComputing) Engine(job, CancelCommand{seq, true});
+  if (job.state == State::kComputing) {
+    Engine(job, CancelCommand{seq, true});
+  } else {
+    Engine(job, ReleaseCommand{seq});
+  }
   job.state = State::kOver;
   if (!job.open) return EraseIfSettled(seq);
   ++counters_.finished;
@@ -189,9 +192,9 @@ void WorkerCore::Abandon(SeqId seq, Job& job, absl::Status status, MonoTime now)
     job.cancelled = true;
     Handoff(PullCancel{job.handoff()});
   }
-  // A prefill's pages stay until its lease has ended: OwnEnded then gives them back.
-  if (job.state != State::kOver && job.kind == CallKind::kDecode) {
-    Engine(job, CancelCommand{seq, !job.reads_open});
+  // A prefill's pages stay until its lease has ended: then ReleaseCommand follows.
+  if (job.state != State::kOver && job.state != State::kSealed) {
+    Engine(job, CancelCommand{seq, !job.reads_open && !job.lease_open});
     job.state = State::kOver;
   }
   EraseIfSettled(seq);

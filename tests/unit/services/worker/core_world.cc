@@ -71,7 +71,8 @@ void CoreWorld::EngineActs(SeqId id, Sequence& seq) {
   if (seq.state == Engine::kOver || seq.state == Engine::kPrefilled) return;
   if (Chance(3)) {
     End(seq);
-    if (ReadsOpen(seq)) seq.quarantined = true;
+    seq.quarantined = ReadsOpen(seq);
+    seq.pinned = seq.prefill;
     out.push_back(FailedEvent{id, absl::InternalError("engine")});
   } else if (seq.state == Engine::kReserving) {
     seq.state = Engine::kPulling;
@@ -181,7 +182,7 @@ void CoreWorld::Settle() {
   }
   for (const auto& [id, seq] : sequences_) {
     EXPECT_EQ(seq.ends, 1) << "sequence " << id;
-    EXPECT_FALSE(seq.quarantined) << "sequence " << id;
+    EXPECT_FALSE(seq.quarantined || seq.pinned) << "sequence " << id;
   }
   EXPECT_TRUE(leases_.empty());
   EXPECT_TRUE(pulls_.empty());
@@ -216,16 +217,19 @@ void CoreWorld::Do(uint32_t, const FencedCommand& c) {
 void CoreWorld::Do(uint32_t, const CancelCommand& c) {
   Sequence& seq = sequences_.at(c.id);
   EXPECT_FALSE(c.fenced && ReadsOpen(seq)) << "pages freed while reads are open";
-  EXPECT_FALSE(Leased(seq)) << "pages freed under a lease";
-  seq.quarantined = !c.fenced;
+  EXPECT_FALSE(c.fenced && Leased(seq)) << "pages freed under a lease";
+  seq.quarantined = !c.fenced && !seq.prefill;
+  seq.pinned = !c.fenced && seq.prefill;
   if (seq.state != Engine::kOver) End(seq);
 }
 
 void CoreWorld::Do(uint32_t, const ReleaseCommand& c) {
   Sequence& seq = sequences_.at(c.id);
-  EXPECT_EQ(seq.state, Engine::kPrefilled);
+  EXPECT_TRUE(seq.prefill);
+  EXPECT_EQ(++seq.releases, 1);
   EXPECT_FALSE(Leased(seq)) << "pages freed under a lease";
-  End(seq);
+  seq.pinned = false;
+  if (seq.state != Engine::kOver) End(seq);
 }
 
 void CoreWorld::Do(const OwnBegin& c) {

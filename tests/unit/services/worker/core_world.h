@@ -35,7 +35,9 @@ class CoreWorld {
     int64_t position = 0;
     bool prefill = false;
     int ends = 0;  // finished, failed, cancelled or released, as the engine saw it
-    bool quarantined = false;
+    int releases = 0;
+    bool quarantined = false;  // until fenced
+    bool pinned = false;       // until released
   };
   struct Call {
     int64_t unsent = 0;

@@ -76,14 +76,14 @@ TEST_F(PrefillCore, BrokenWhileComputingKeepsPagesUntilTheLeaseEnds) {
   core.OnCallBroken(1, now);
   Take();
   EXPECT_NE(HandoffCommandOf<OwnRevoke>(), nullptr);
-  EXPECT_TRUE(engine.empty());
+  EXPECT_FALSE(EngineCommandOf<CancelCommand>()->fenced);
   EXPECT_EQ(EndedWith(), absl::StatusCode::kCancelled);
   Engine(0, ComputedEvent{id, 0, 16, 0, 4, {1}, false}, {1});
   Take();
   EXPECT_TRUE(Quiet());
   Handoff(OwnEnded{Id(1), false, "revoked"});
   Take();
-  EXPECT_NE(EngineCommandOf<CancelCommand>(), nullptr);
+  EXPECT_NE(EngineCommandOf<ReleaseCommand>(), nullptr);
   EXPECT_EQ(core.jobs(), 0u);
 }
 
@@ -97,7 +97,6 @@ TEST_F(PrefillCore, BrokenWhileComputingAndDoneBeforeTheLeaseEnds) {
   Handoff(OwnEnded{Id(1), false, "revoked"});
   Take();
   EXPECT_NE(EngineCommandOf<ReleaseCommand>(), nullptr);
-  EXPECT_EQ(engine.size(), 1u);
   EXPECT_EQ(core.jobs(), 0u);
 }
 
@@ -116,15 +115,16 @@ TEST_F(PrefillCore, BrokenAfterSealRevokesAndReleasesOnce) {
   EXPECT_EQ(core.jobs(), 0u);
 }
 
-TEST_F(PrefillCore, EngineFailureRevokesAndNeedsNoRelease) {
+TEST_F(PrefillCore, EngineFailureRevokesAndReleasesWhatWasOffered) {
   const SeqId id = Computing();
   Engine(0, FailedEvent{id, absl::ResourceExhaustedError("no pages")});
   Take();
   EXPECT_NE(HandoffCommandOf<OwnRevoke>(), nullptr);
   EXPECT_EQ(EndedWith(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(engine.empty());
   Handoff(OwnEnded{Id(1), false, "revoked"});
   Take();
-  EXPECT_TRUE(engine.empty());
+  EXPECT_EQ(EngineCommandOf<ReleaseCommand>()->id, id);
   EXPECT_EQ(core.jobs(), 0u);
 }
 
