@@ -12,14 +12,16 @@ namespace baton {
 
 class Engine {
  public:
-  // Starts the thread. `runner`, `clock` and `sink` outlive the engine; the sink is called on the engine's thread.
+  // Starts the thread. `runner`, `clock` and `sink` outlive the engine; the sink is called on the engine's
+  // thread.
   Engine(const EngineOptions& options, ModelRunner* runner, const Clock* clock, EngineEventSink* sink);
   ~Engine();  // stops the thread; sequences still known get no further event
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Thread-safe, never blocks. ResourceExhausted if the command queue is full; the commands that give something back
-  // (Cancel, Fenced, Release, Adopt, Recompute) have room reserved and are refused only after Stop.
+  // Thread-safe, never blocks. ResourceExhausted if the command queue is full; the commands that give
+  // something back (Cancel, Fenced, Release, Adopt, Recompute) have room reserved and are refused only after
+  // Stop.
   absl::Status Submit(EngineCommand command);
 
   // As of the last step; thread-safe.

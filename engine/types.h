@@ -1,6 +1,7 @@
 #pragma once
 
-// Every message into and out of an engine, as plain data. The worker, the engine and the simulator share these.
+// Every message into and out of an engine, as plain data. The worker, the engine and the simulator share
+// these.
 
 #include <cstdint>
 #include <string>
@@ -33,47 +34,80 @@ struct SequenceSpec {
   std::vector<TokenId> tokens;  // the prompt, and on a replay the tokens already emitted after it
   int64_t prompt_tokens = 0;    // length of the original prompt, <= tokens.size()
   SamplingParams sampling;
-  int64_t max_tokens = 0;              // generated tokens in all, those already emitted included
-  std::vector<TokenId> stop_tokens;    // end generation when sampled, and are not emitted as text (EOS included here)
-  bool ignore_eos = false;             // then stop_tokens do not end generation
-  int32_t top_logprobs = -1;           // -1: none; 0..20: the token's logprob and this many alternatives
-  Id128 cache_salt;                    // prefix blocks are shared only within equal salts
-  int32_t priority = 0;                // higher first
+  int64_t max_tokens = 0;  // generated tokens in all, those already emitted included
+  std::vector<TokenId>
+      stop_tokens;            // end generation when sampled, and are not emitted as text (EOS included here)
+  bool ignore_eos = false;    // then stop_tokens do not end generation
+  int32_t top_logprobs = -1;  // -1: none; 0..20: the token's logprob and this many alternatives
+  Id128 cache_salt;           // prefix blocks are shared only within equal salts
+  int32_t priority = 0;       // higher first
   MonoTime deadline = absl::InfiniteFuture();
 };
 
-// --- commands -------------------------------------------------------------------------------------------------------
+// --- commands
+// -------------------------------------------------------------------------------------------------------
 
 // Computes the prompt and decodes, here.
-struct ServeCommand { SeqId id; SequenceSpec spec; };
+struct ServeCommand {
+  SeqId id;
+  SequenceSpec spec;
+};
 // Computes the prompt and samples the first token; its pages stay pinned for readers until ReleaseCommand.
-struct PrefillCommand { SeqId id; SequenceSpec spec; };
-// Reserves pages for spec.tokens, whose keys and values another engine computes: ReservedEvent, or FailedEvent
-// (ResourceExhausted) at once; nothing waits for pages here. The pages are of class `pulling`.
-struct ReserveCommand { SeqId id; SequenceSpec spec; };
-// The handoff was *held*: the pages are valid; decoding starts after `first_token` (which is emitted as position 0 as well).
-struct AdoptCommand { SeqId id; TokenId first_token; };
-// The handoff was *lost*. If fenced, no late read can touch the pages and they are reused for the recompute; otherwise they
-// are quarantined until FencedCommand and others are taken. The sequence goes on as if served here.
-struct RecomputeCommand { SeqId id; bool fenced; };
-struct FencedCommand { SeqId id; };
-// Ends the sequence in whatever state it is; no event follows but those already under way. A sequence whose pages are being
-// pulled leaves them quarantined until FencedCommand, unless fenced.
-struct CancelCommand { SeqId id; bool fenced; };
-// The last lease on a PrefillCommand's pages ended.
-struct ReleaseCommand { SeqId id; };
+struct PrefillCommand {
+  SeqId id;
+  SequenceSpec spec;
+};
+// Reserves pages for spec.tokens, whose keys and values another engine computes: ReservedEvent, or
+// FailedEvent (ResourceExhausted) at once; nothing waits for pages here. The pages are of class `pulling`.
+struct ReserveCommand {
+  SeqId id;
+  SequenceSpec spec;
+};
+// The handoff was *held*: the pages are valid; decoding starts after `first_token` (which is emitted as the
+// next position as well, without log-probabilities: whoever sampled it has told them).
+struct AdoptCommand {
+  SeqId id;
+  TokenId first_token;
+};
+// The handoff was *lost*. If fenced, no late read can touch the pages and they are reused for the recompute;
+// otherwise they are quarantined until FencedCommand and others are taken. The sequence goes on as if served
+// here.
+struct RecomputeCommand {
+  SeqId id;
+  bool fenced;
+};
+struct FencedCommand {
+  SeqId id;
+};
+// Ends the sequence in whatever state it is; no event follows but those already under way. A sequence whose
+// pages are being pulled leaves them quarantined until FencedCommand, unless fenced; pages of a
+// PrefillCommand that a ComputedEvent told of stay pinned until ReleaseCommand, unless fenced.
+struct CancelCommand {
+  SeqId id;
+  bool fenced;
+};
+// The last lease on a PrefillCommand's pages ended. To be sent once for every PrefillCommand of which a
+// ComputedEvent told, whatever became of it. Before PrefilledEvent: the sequence goes on, but tells of no
+// further pages and pins none.
+struct ReleaseCommand {
+  SeqId id;
+};
 
-using EngineCommand = std::variant<ServeCommand, PrefillCommand, ReserveCommand, AdoptCommand, RecomputeCommand,
-                                   FencedCommand, CancelCommand, ReleaseCommand>;
+using EngineCommand = std::variant<ServeCommand, PrefillCommand, ReserveCommand, AdoptCommand,
+                                   RecomputeCommand, FencedCommand, CancelCommand, ReleaseCommand>;
 
-// --- events ---------------------------------------------------------------------------------------------------------
+// --- events
+// ---------------------------------------------------------------------------------------------------------
 
 enum class FinishReason : uint8_t { kNone, kStop, kLength };
 
-struct TopLogprob { TokenId token; float logprob; };
+struct TopLogprob {
+  TokenId token;
+  float logprob;
+};
 
-// One generated token. `position` counts generated tokens from 0. Log-probabilities are of the model's own distribution,
-// before penalties, bias and temperature.
+// One generated token. `position` counts generated tokens from 0. Log-probabilities are of the model's own
+// distribution, before penalties, bias and temperature.
 struct TokenEvent {
   SeqId id;
   int64_t position;
@@ -82,12 +116,17 @@ struct TokenEvent {
   std::vector<TopLogprob> top;
   FinishReason finish = FinishReason::kNone;  // not kNone: the sequence is over and its pages are given back
 };
-// pages[i] will hold tokens [i * PageTokens, ...). Tokens [0, cached_tokens) are in the engine's own prefix cache and need
-// not be pulled; cached_tokens is a multiple of the page size and less than the number of tokens.
-struct ReservedEvent { SeqId id; std::vector<PageId> pages; int64_t cached_tokens; };
-// Keys and values of tokens [begin, end), layers [first_layer, end_layer), of a PrefillCommand are complete in `pages`
-// (indexed by page number from the start of the sequence) and do not change until ReleaseCommand. Cached prefixes come
-// first, for all layers at once.
+// pages[i] will hold tokens [i * PageTokens, ...). Tokens [0, cached_tokens) are in the engine's own prefix
+// cache and need not be pulled; cached_tokens is a multiple of the page size and less than the number of
+// tokens.
+struct ReservedEvent {
+  SeqId id;
+  std::vector<PageId> pages;
+  int64_t cached_tokens;
+};
+// Keys and values of tokens [begin, end), layers [first_layer, end_layer), of a PrefillCommand are complete
+// in `pages` (indexed by page number from the start of the sequence) and do not change until ReleaseCommand.
+// Cached prefixes come first, for all layers at once.
 struct ComputedEvent {
   SeqId id;
   int64_t begin, end;
@@ -96,9 +135,17 @@ struct ComputedEvent {
   bool from_cache;
 };
 // After the last ComputedEvent of a PrefillCommand.
-struct PrefilledEvent { SeqId id; TokenEvent first; };
-// The sequence was given up: refused, out of time, or failed. Its pages are given back.
-struct FailedEvent { SeqId id; absl::Status status; };
+struct PrefilledEvent {
+  SeqId id;
+  TokenEvent first;
+};
+// The sequence was given up: refused, out of time, or failed. Its pages are given back, as by an unfenced
+// CancelCommand: those being pulled are quarantined until FencedCommand (or a fenced Cancel or Recompute, or
+// Adopt), those offered to readers pinned until ReleaseCommand.
+struct FailedEvent {
+  SeqId id;
+  absl::Status status;
+};
 
 using EngineEvent = std::variant<TokenEvent, ReservedEvent, ComputedEvent, PrefilledEvent, FailedEvent>;
 
@@ -109,7 +156,8 @@ class EngineEventSink {
   virtual void OnEngineEvent(EngineEvent event) = 0;
 };
 
-// --- load -----------------------------------------------------------------------------------------------------------
+// --- load
+// -----------------------------------------------------------------------------------------------------------
 
 // Every page is in exactly one class (DESIGN section 5).
 struct PageCounts {
@@ -124,7 +172,9 @@ struct EngineLoad {
   int64_t backlog_tokens = 0;  // prompt tokens not yet computed
   int64_t context_tokens = 0;  // tokens of running sequences
   // Counters since start.
-  int64_t preemptions = 0, prefix_hits = 0, prefix_hit_tokens = 0, computed_tokens = 0, generated_tokens = 0, steps = 0;
+  int64_t preemptions = 0, prefix_hits = 0, prefix_hit_tokens = 0, computed_tokens = 0, generated_tokens = 0,
+          steps = 0;
+  int64_t ignored_commands = 0;  // for ids not known, or not in a state that the command fits
 };
 
 }  // namespace baton

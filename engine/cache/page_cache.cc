@@ -19,11 +19,14 @@ PageLease PageCache::Match(absl::Span<const BlockHash> hashes) {
   return lease;
 }
 
-int64_t PageCache::HeldMatch(absl::Span<const BlockHash> hashes) const {
-  if (!enabled_) return 0;
-  int64_t held = 0;
-  for (PageId page : index_.Find(hashes)) held += pool_.idle(page) ? 0 : 1;
-  return held;
+PageCache::Found PageCache::Peek(absl::Span<const BlockHash> hashes) const {
+  Found found;
+  if (!enabled_) return found;
+  for (PageId page : index_.Find(hashes)) {
+    ++found.blocks;
+    if (!pool_.idle(page)) ++found.held;
+  }
+  return found;
 }
 
 bool PageCache::Index(absl::Span<const BlockHash> hashes, PageLease* lease, bool may_replace) {

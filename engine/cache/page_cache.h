@@ -29,8 +29,13 @@ class PageCache {
 
   // Uses the pages of the longest known run of `hashes`.
   PageLease Match(absl::Span<const BlockHash> hashes);
-  // How many pages of that run are already held by others, so that using them takes nothing from available().
-  int64_t HeldMatch(absl::Span<const BlockHash> hashes) const;
+  // What Match would find: blocks, and how many of their pages are held already, so that using them takes
+  // nothing from available().
+  struct Found {
+    int64_t blocks = 0;
+    int64_t held = 0;
+  };
+  Found Peek(absl::Span<const BlockHash> hashes) const;
 
   // Names lease's page `hashes.size() - 1`, full and computed, as the block hashes.back(); the blocks before
   // it are named and are the lease's own pages. If another page bears that name already: with `may_replace`,

@@ -33,11 +33,13 @@ class Planner {
 
   void Admissions(size_t waiting, absl::FunctionRef<AdmissionCost(size_t)> cost) {
     if (batch_.stalled || !batch_.preempted.empty()) return;
-    int64_t running = static_cast<int64_t>(running_.size());
-    for (size_t i = 0; i < waiting && budget_ > 0 && running < options_.max_running; ++i, ++running) {
+    int64_t slots = options_.max_running - static_cast<int64_t>(running_.size());
+    int64_t growing = std::ranges::count(running_, true, &RunningView::preemptable);
+    for (size_t i = 0; i < waiting && budget_ > 0 && slots-- > 0; ++i) {
       const AdmissionCost wanted = cost(i);
-      if (wanted.pages + running > available_ && (running > 0 || wanted.pages > available_)) return;
+      if (wanted.pages + growing > available_) return;
       available_ -= wanted.pages;
+      growing += wanted.grows ? 1 : 0;
       Add({.index = i, .admitted = true, .tokens = Chunk(wanted.remaining)});
     }
   }
@@ -94,9 +96,8 @@ Batch Scheduler::Plan(absl::Span<const RunningView> running, size_t waiting, int
   return planner.Take();
 }
 
-bool Scheduler::MayReserve(int64_t pages, int64_t available, int64_t waiting_pages, int64_t running) {
-  if (running == 0 && waiting_pages == 0) return pages <= available;
-  return pages + waiting_pages + running <= available;
+bool Scheduler::MayReserve(int64_t pages, int64_t available, int64_t waiting_pages, int64_t growing) {
+  return pages + waiting_pages + growing <= available;
 }
 
 }  // namespace baton

@@ -3,17 +3,17 @@
 // The engine's policy for one step: which sequences compute how many tokens, who is admitted, who gives way.
 // Pure: state in, plan out.
 //
-// Rank: higher priority first, then preempted before never started, then older. In a step
-//  1. sequences with one token to compute (decodes) go first, by rank, each taking a page if its last one is
+// Rank: higher priority first, then older; among those waiting, the preempted before the never started.
+// In a step
+//  1. sequences with one token to compute (decodes) go first, by rank, each taking a page if its last is
 //  full;
-//  2. a decode without a page preempts the lowest-ranked preemptable running sequence, itself included, by
-//  recompute;
-//     where it is the only preemptable one it stalls, keeping its pages: what it waits for is held by prompts
-//     that never grow, by readers' leases or by reservations, all of which end by themselves;
+//  2. a decode without a page preempts, by recompute, the lowest-ranked preemptable running sequence, itself
+//     included; where it is the only preemptable one it stalls, keeping its pages: what it waits for is held
+//     by prompts that never grow, by readers' leases or by reservations, all of which end by themselves;
 //  3. unfinished prompts go on, by rank, in chunks;
-//  4. waiting sequences are admitted strictly by rank, each only with all its pages at once, and, beside
-//  others, leaving a
-//     page for each running sequence to grow. None is admitted in a step that preempts or stalls.
+//  4. waiting sequences are admitted strictly by rank, each only with all its pages at once and leaving a
+//  page
+//     for each running sequence that grows. None is admitted in a step that preempts or stalls.
 // The highest-ranked running sequence is thus never preempted while another can be, and whoever is admitted
 // computes at least one token before giving way: no livelock.
 
@@ -32,8 +32,6 @@ struct SchedulerOptions {
 };
 
 struct RunningView {
-  int32_t priority = 0;
-  uint64_t arrival = 0;       // smaller: older
   int64_t remaining = 0;      // tokens not yet computed, >= 1
   int64_t missing_pages = 0;  // to compute them all: 0 but for a decode whose pages are full
   int64_t own_pages = 0;      // that preempting it would make available
@@ -44,6 +42,7 @@ struct RunningView {
 struct AdmissionCost {
   int64_t pages = 0;      // taken from those available
   int64_t remaining = 0;  // tokens to compute, after what the prefix cache has
+  bool grows = true;      // it will decode here, and need more pages
 };
 
 struct BatchItem {
@@ -68,8 +67,8 @@ class Scheduler {
              absl::FunctionRef<AdmissionCost(size_t)> cost) const;
 
   // Whether a reservation of `pages` may be granted now: not at the expense of waiting sequences of its rank
-  // or higher, which need `waiting_pages`, nor of the growth of `running` sequences.
-  static bool MayReserve(int64_t pages, int64_t available, int64_t waiting_pages, int64_t running);
+  // or higher, which need `waiting_pages`, nor of the `growing` ones that run, which may need a page each.
+  static bool MayReserve(int64_t pages, int64_t available, int64_t waiting_pages, int64_t growing);
 
  private:
   SchedulerOptions options_;
