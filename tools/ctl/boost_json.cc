@@ -1,0 +1,2 @@
+// Boost.JSON is compiled here, once, for the tools: Debian's headers carry its sources.
+#include <boost/json/src.hpp>

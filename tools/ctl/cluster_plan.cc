@@ -1,0 +1,38 @@
+#include "absl/strings/str_cat.h"
+#include "tools/ctl/supervisor.h"
+
+namespace baton::ctl {
+namespace {
+
+ProcessPlan PlanWorker(const ClusterSpec& spec, const ClusterFolder& folder, const std::string& role,
+                       int index) {
+  ProcessPlan plan{absl::StrCat(role, "-", index), role, {}};
+  plan.command = {absl::StrCat(spec.bin_dir, "/baton-", role),
+                  absl::StrCat("--model=", spec.model),
+                  absl::StrCat("--name=", plan.name),
+                  absl::StrCat("--ranks=", spec.ranks),
+                  absl::StrCat("--threads=", spec.threads),
+                  "--grpc_listen=127.0.0.1:0",
+                  "--http_listen=127.0.0.1:0",
+                  "--kv_listen=tcp://127.0.0.1:0",
+                  absl::StrCat("--address_file=", folder.Addresses(plan.name))};
+  plan.command.insert(plan.command.end(), spec.worker_flags.begin(), spec.worker_flags.end());
+  return plan;
+}
+
+}  // namespace
+
+std::vector<ProcessPlan> PlanCluster(const ClusterSpec& spec, const ClusterFolder& folder) {
+  std::vector<ProcessPlan> plans;
+  plans.push_back({"router",
+                   "router",
+                   {absl::StrCat(spec.bin_dir, "/baton-router"), absl::StrCat("--model=", spec.model),
+                    absl::StrCat("--listen=", spec.host, ":", spec.port),
+                    absl::StrCat("--workers_file=", folder.Workers()),
+                    absl::StrCat("--address_file=", folder.Addresses("router"))}});
+  for (int i = 0; i < spec.prefill; ++i) plans.push_back(PlanWorker(spec, folder, "prefill", i));
+  for (int i = 0; i < spec.decode; ++i) plans.push_back(PlanWorker(spec, folder, "decode", i));
+  return plans;
+}
+
+}  // namespace baton::ctl

@@ -1,0 +1,155 @@
+#include "tools/ctl/http.h"
+
+#include <array>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace baton::ctl {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+
+// One connection whose asynchronous calls, which alone know deadlines, are run to their end one by one.
+class Connection {
+ public:
+  explicit Connection(absl::Duration timeout) : stream_(io_), timeout_(absl::ToChronoMilliseconds(timeout)) {}
+
+  absl::Status Connect(const Url& url) {
+    asio::ip::tcp::resolver resolver(io_);
+    beast::error_code error;
+    const auto endpoints = resolver.resolve(url.host, url.port, error);
+    if (error) return absl::UnavailableError(absl::StrCat("cannot find ", url.host, ": ", error.message()));
+    error = Await([&](auto done) {
+      stream_.async_connect(endpoints, [done](beast::error_code e, const auto&) { done(e); });
+    });
+    return ToStatus(error, absl::StrCat("nobody answers at ", url.host, ":", url.port));
+  }
+
+  template <typename Message>
+  absl::Status Write(Message& message) {
+    return ToStatus(Await([&](auto done) {
+                      http::async_write(stream_, message, [done](beast::error_code e, size_t) { done(e); });
+                    }),
+                    "sending the request");
+  }
+
+  template <typename Parser>
+  absl::Status ReadHeader(Parser& parser) {
+    return ToStatus(Await([&](auto done) {
+                      http::async_read_header(stream_, buffer_, parser,
+                                              [done](beast::error_code e, size_t) { done(e); });
+                    }),
+                    "waiting for the answer");
+  }
+
+  template <typename Parser>
+  absl::Status ReadSome(Parser& parser) {
+    const beast::error_code error = Await([&](auto done) {
+      http::async_read_some(stream_, buffer_, parser, [done](beast::error_code e, size_t) { done(e); });
+    });
+    return error == http::error::need_buffer ? absl::OkStatus() : ToStatus(error, "reading the answer");
+  }
+
+ private:
+  template <typename Operation>
+  beast::error_code Await(Operation operation) {
+    beast::error_code result = beast::error::timeout;
+    stream_.expires_after(timeout_);
+    operation([&result](beast::error_code error) { result = error; });
+    io_.restart();
+    io_.run();
+    return result;
+  }
+
+  static absl::Status ToStatus(beast::error_code error, const std::string& doing) {
+    if (!error) return absl::OkStatus();
+    const std::string text = absl::StrCat(doing, ": ", error.message());
+    return error == beast::error::timeout ? absl::DeadlineExceededError(text) : absl::UnavailableError(text);
+  }
+
+  asio::io_context io_;
+  beast::tcp_stream stream_;
+  beast::flat_buffer buffer_;
+  std::chrono::milliseconds timeout_;
+};
+
+http::request<http::string_body> ToMessage(const HttpRequest& request, const Url& url) {
+  http::request<http::string_body> message(request.body.empty() ? http::verb::get : http::verb::post,
+                                           url.path, 11);
+  message.set(http::field::host, absl::StrCat(url.host, ":", url.port));
+  message.set(http::field::connection, "close");
+  if (!request.body.empty()) message.set(http::field::content_type, "application/json");
+  message.body() = request.body;
+  message.prepare_payload();
+  return message;
+}
+
+}  // namespace
+
+absl::StatusOr<Url> ParseUrl(const std::string& text) {
+  if (absl::StartsWith(text, "https://"))
+    return absl::InvalidArgumentError("https is not spoken here: use http://");
+  const std::string rest = absl::StartsWith(text, "http://") ? text.substr(7) : text;
+  const size_t slash = rest.find('/');
+  const std::string authority = rest.substr(0, slash);
+  const size_t colon = authority.rfind(':');
+  Url url{authority.substr(0, colon), colon == std::string::npos ? "80" : authority.substr(colon + 1),
+          slash == std::string::npos ? "/" : rest.substr(slash)};
+  const bool digits = !url.port.empty() && url.port.find_first_not_of("0123456789") == std::string::npos;
+  if (url.host.empty() || !digits || rest.find_first_of(" \r\n") != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("not a URL: '", text, "' (for instance http://127.0.0.1:8000)"));
+  }
+  if (url.host.size() > 2 && url.host.front() == '[' && url.host.back() == ']') {
+    url.host = url.host.substr(1, url.host.size() - 2);
+  }
+  return url;
+}
+
+absl::StatusOr<HttpResponse> FetchStream(const HttpRequest& request,
+                                         const std::function<bool(absl::string_view)>& on_data) {
+  BATON_ASSIGN_OR_RETURN(const Url url, ParseUrl(request.url));
+  Connection connection(request.timeout);
+  BATON_RETURN_IF_ERROR(connection.Connect(url));
+  auto message = ToMessage(request, url);
+  BATON_RETURN_IF_ERROR(connection.Write(message));
+  http::response_parser<http::buffer_body> parser;
+  parser.body_limit(boost::none);
+  BATON_RETURN_IF_ERROR(connection.ReadHeader(parser));
+  HttpResponse response{static_cast<int>(parser.get().result_int()), ""};
+  std::array<char, 8192> piece;
+  while (!parser.is_done()) {
+    parser.get().body().data = piece.data();
+    parser.get().body().size = piece.size();
+    BATON_RETURN_IF_ERROR(connection.ReadSome(parser));
+    const absl::string_view data(piece.data(), piece.size() - parser.get().body().size);
+    if (response.code != 200) {
+      response.body.append(data.data(), data.size());
+    } else if (!data.empty() && !on_data(data)) {
+      break;
+    }
+  }
+  return response;
+}
+
+absl::StatusOr<HttpResponse> Fetch(const HttpRequest& request) {
+  constexpr size_t kMostBytes = 64 << 20;
+  std::string body;
+  BATON_ASSIGN_OR_RETURN(HttpResponse response, FetchStream(request, [&body](absl::string_view data) {
+                           body.append(data.data(), data.size());
+                           return body.size() < kMostBytes;
+                         }));
+  if (response.code == 200) response.body = std::move(body);
+  return response;
+}
+
+}  // namespace baton::ctl

@@ -1,0 +1,75 @@
+#pragma once
+
+// What each subcommand was asked to do. Parsing only: nothing here touches the machine.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+
+namespace baton::ctl {
+
+// The shape of a cluster on one machine; written to its state folder, so that the supervisor can be another
+// process.
+struct ClusterSpec {
+  std::string name = "default";
+  std::string model;    // absolute path of a GGUF file
+  std::string bin_dir;  // where baton-router, baton-prefill and baton-decode are
+  std::string host = "127.0.0.1";
+  int port = 8000;  // 0: any free one
+  int prefill = 1;
+  int decode = 2;
+  int ranks = 1;    // of each worker
+  int threads = 1;  // of each rank
+  std::vector<std::string> worker_flags;
+};
+
+struct UpOptions {
+  ClusterSpec spec;
+  bool detach = false;
+  int timeout_s = 300;
+};
+
+struct DownOptions {
+  std::string name = "default";
+  int grace_s = 20;
+};
+
+struct StatusOptions {
+  std::string name = "default";
+  bool json = false;
+};
+
+struct LogsOptions {
+  std::string name = "default";
+  std::string process;  // empty: all
+  bool follow = false;
+  int lines = 100;
+};
+
+struct ChatOptions {
+  std::string name = "default";
+  std::string url;   // empty: the cluster of that name
+  std::string text;  // empty: interactive
+  std::string system;
+  int max_tokens = 512;
+  std::optional<double> temperature;
+  std::optional<int> seed;
+};
+
+using Words = absl::Span<const std::string>;
+
+// Each: INVALID_ARGUMENT names the option at fault. `cores` decides the default number of threads.
+absl::StatusOr<UpOptions> ParseUp(Words words, int cores);
+absl::StatusOr<DownOptions> ParseDown(Words words);
+absl::StatusOr<StatusOptions> ParseStatus(Words words);
+absl::StatusOr<LogsOptions> ParseLogs(Words words);
+absl::StatusOr<ChatOptions> ParseChat(Words words);
+
+// Threads of each rank where nothing was asked for: the cores shared out among the ranks of the busier role,
+// since the prompts of a request are read before its answer is written; at least 1.
+int DefaultThreads(int cores, int prefill, int decode, int ranks);
+
+}  // namespace baton::ctl

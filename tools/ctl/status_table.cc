@@ -1,0 +1,80 @@
+#include "tools/ctl/status_table.h"
+
+#include <boost/json.hpp>
+
+#include "absl/strings/str_cat.h"
+
+namespace baton::ctl {
+namespace {
+
+namespace json = boost::json;
+
+const json::object* Object(const json::value* value) {
+  return value == nullptr ? nullptr : value->if_object();
+}
+
+const json::array* Array(const json::object* object, const char* key) {
+  const json::value* value = object == nullptr ? nullptr : object->if_contains(key);
+  return value == nullptr ? nullptr : value->if_array();
+}
+
+std::string Cell(const json::object* object, const char* key) {
+  const json::value* value = object == nullptr ? nullptr : object->if_contains(key);
+  if (value == nullptr || !(value->is_int64() || value->is_uint64())) return "-";
+  return json::serialize(*value);
+}
+
+bool IsTrue(const json::object* object, const char* key) {
+  const json::value* value = object == nullptr ? nullptr : object->if_contains(key);
+  return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+const json::object* FindWorker(const json::array* workers, const std::string& name) {
+  if (workers == nullptr) return nullptr;
+  for (const json::value& worker : *workers) {
+    const json::object* object = worker.if_object();
+    const json::value* found = object == nullptr ? nullptr : object->if_contains("name");
+    if (found != nullptr && found->is_string() && found->get_string() == name) return object;
+  }
+  return nullptr;
+}
+
+std::string Health(const ProcessRecord& process, const json::object* worker) {
+  if (process.state != "running") return process.state;
+  if (process.role == "router") return process.http.empty() ? "starting" : "running";
+  if (worker == nullptr) return process.http.empty() ? "starting" : "unseen";
+  if (IsTrue(worker, "draining")) return "draining";
+  return IsTrue(worker, "healthy") ? "healthy" : "unhealthy";
+}
+
+}  // namespace
+
+std::vector<std::vector<std::string>> StatusRows(const ClusterRecord& record,
+                                                 const std::string& router_status) {
+  std::vector<std::vector<std::string>> rows = {{"PROCESS", "ROLE", "PID", "HEALTH", "RESTARTS", "RANK",
+                                                 "RUNNING", "WAITING", "BACKLOG", "FREE", "USED", "CACHED",
+                                                 "PINNED", "PULLING", "QUARANTINED"}};
+  json::error_code error;
+  const json::value status = json::parse(router_status, error);
+  const json::array* workers = error ? nullptr : Array(Object(&status), "workers");
+  for (const ProcessRecord& process : record.processes) {
+    const json::object* worker = FindWorker(workers, process.name);
+    const std::vector<std::string> head = {process.name, process.role,
+                                           process.id.pid == 0 ? "-" : absl::StrCat(process.id.pid),
+                                           Health(process, worker), absl::StrCat(process.restarts)};
+    const json::array* ranks = Array(worker, "ranks");
+    const size_t count = ranks == nullptr || ranks->empty() ? 1 : ranks->size();
+    for (size_t i = 0; i < count; ++i) {
+      const json::object* rank = ranks == nullptr || ranks->empty() ? nullptr : (*ranks)[i].if_object();
+      const json::object* pages = rank == nullptr ? nullptr : Object(rank->if_contains("pages"));
+      std::vector<std::string> row = head;
+      for (const char* key : {"rank", "running", "waiting", "backlog_tokens"}) row.push_back(Cell(rank, key));
+      for (const char* key : {"free", "used", "cached", "pinned", "pulling", "quarantined"})
+        row.push_back(Cell(pages, key));
+      rows.push_back(std::move(row));
+    }
+  }
+  return rows;
+}
+
+}  // namespace baton::ctl

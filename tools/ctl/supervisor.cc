@@ -1,0 +1,213 @@
+#include "tools/ctl/supervisor.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/status_macros.h"
+#include "tools/ctl/files.h"
+
+namespace baton::ctl {
+namespace {
+
+const std::vector<int> kSignals = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+constexpr absl::Duration kTick = absl::Milliseconds(50);
+constexpr absl::Duration kWorkerGrace = absl::Seconds(5);
+
+}  // namespace
+
+Supervisor::LockFile::~LockFile() {
+  if (fd_ >= 0) close(fd_);
+}
+
+absl::StatusOr<Supervisor> Supervisor::Create(const ClusterFolder& folder, const ClusterSpec& spec) {
+  const int fd = open(folder.Lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", folder.Lock()));
+  LockFile lock(fd);
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("a cluster named '", spec.name, "' is running already"));
+  }
+  return Supervisor(std::move(lock), folder, spec);
+}
+
+Supervisor::Supervisor(LockFile lock, const ClusterFolder& folder, const ClusterSpec& spec)
+    : lock_(std::move(lock)), folder_(folder) {
+  for (ProcessPlan& plan : PlanCluster(spec, folder)) {
+    Child child;
+    child.record.name = plan.name;
+    child.record.role = plan.role;
+    child.plan = std::move(plan);
+    children_.push_back(std::move(child));
+  }
+}
+
+absl::Status Supervisor::Run(absl::Duration grace) {
+  BlockSignals(kSignals);
+  if (const auto left_over = ReadRecord(folder_); left_over.ok()) {
+    std::vector<ProcessId> processes;
+    for (const ProcessRecord& process : left_over->processes) processes.push_back(process.id);
+    StopProcesses(processes, kWorkerGrace);
+  }
+  BATON_RETURN_IF_ERROR(WriteFileAtomically(folder_.Workers(), ""));
+  for (Child& child : children_) Start(child);
+  for (;;) {
+    Publish();
+    const int signal = WaitForSignal(kSignals, kTick);
+    if (signal == SIGTERM || signal == SIGINT || signal == SIGHUP) break;
+    Reap();
+    RestartDue();
+    ReadAddresses();
+  }
+  stopping_ = true;
+  StopAll(grace);
+  Publish();
+  return absl::OkStatus();
+}
+
+void Supervisor::Start(Child& child) {
+  unlink(folder_.Addresses(child.plan.name).c_str());
+  child.reported = false;
+  child.record.grpc.clear();
+  child.record.http.clear();
+  const MonoTime now = clock_.Now();
+  child.policy.OnStart(now);
+  const auto started = Spawn({child.plan.command, folder_.Log(child.plan.name), false, SIGTERM});
+  changed_ = true;
+  if (!started.ok()) {
+    Say(absl::StrCat(child.plan.name, ": ", started.status().message()));
+    child.record.state = "failed";
+    child.record.last_exit = std::string(started.status().message());
+    return;
+  }
+  child.record.id = *started;
+  child.record.state = "running";
+}
+
+void Supervisor::Reap() {
+  int wait_status = 0;
+  for (pid_t pid = waitpid(-1, &wait_status, WNOHANG); pid > 0; pid = waitpid(-1, &wait_status, WNOHANG)) {
+    for (Child& child : children_) {
+      if (child.record.id.pid == pid) OnDeath(child, wait_status);
+    }
+  }
+}
+
+void Supervisor::OnDeath(Child& child, int wait_status) {
+  child.record.id = {};
+  child.record.last_exit = DescribeExit(wait_status);
+  child.record.grpc.clear();
+  changed_ = true;
+  if (stopping_) {
+    child.record.state = "stopped";
+    return;
+  }
+  const MonoTime now = clock_.Now();
+  const std::optional<absl::Duration> delay = child.policy.OnDeath(now);
+  child.record.state = delay ? "restarting" : "failed";
+  if (delay) child.start_at = now + *delay;
+  Say(absl::StrCat(child.plan.name, " ", child.record.last_exit, "; ",
+                   delay ? absl::StrCat("starting it again in ", absl::FormatDuration(*delay))
+                         : "it dies again and again: not started any more"));
+}
+
+void Supervisor::RestartDue() {
+  for (Child& child : children_) {
+    if (child.record.state != "restarting" || clock_.Now() < child.start_at) continue;
+    ++child.record.restarts;
+    Start(child);
+  }
+}
+
+void Supervisor::ReadAddresses() {
+  for (Child& child : children_) {
+    if (child.record.state != "running" || child.reported) continue;
+    const auto text = ReadFile(folder_.Addresses(child.plan.name));
+    if (!text.ok()) continue;
+    const auto addresses = ParseAddresses(*text);
+    if (!addresses.ok()) continue;
+    child.reported = changed_ = true;
+    child.record.grpc = addresses->grpc;
+    child.record.http = addresses->http;
+    if (child.record.restarts > 0) Say(absl::StrCat(child.plan.name, " is back"));
+  }
+}
+
+void Supervisor::Publish() {
+  if (!changed_) return;
+  changed_ = false;
+  ClusterRecord record{{getpid(), StartTimeOf(getpid())}, {}};
+  std::string workers;
+  for (const Child& child : children_) {
+    record.processes.push_back(child.record);
+    if (!child.record.grpc.empty()) absl::StrAppend(&workers, child.record.grpc, "\n");
+  }
+  absl::Status written = WriteFileAtomically(folder_.Cluster(), ToJson(record));
+  if (workers != workers_written_) {
+    written.Update(WriteFileAtomically(folder_.Workers(), workers));
+    workers_written_ = workers;
+  }
+  if (!written.ok()) {
+    Say(std::string(written.message()));
+    changed_ = true;
+  }
+}
+
+void Supervisor::StopAll(absl::Duration grace) {
+  const MonoTime deadline = clock_.Now() + grace;
+  Say("draining");
+  bool clean = StopRole(true, deadline);
+  clean = clean && StopRole(false, std::max(deadline, clock_.Now() + kWorkerGrace));
+  for (Child& child : children_) {
+    if (child.record.id.pid == 0) continue;
+    Say(absl::StrCat(child.plan.name, " did not end in time: killed"));
+    kill(child.record.id.pid, SIGKILL);
+    int wait_status = 0;
+    waitpid(child.record.id.pid, &wait_status, 0);
+    OnDeath(child, wait_status);
+  }
+  Say(clean ? "stopped" : "stopped, by force");
+}
+
+// SIGTERM to the router, or to the workers, and waits until they ended. False if the time or a second signal
+// ended the wait.
+bool Supervisor::StopRole(bool router, MonoTime deadline) {
+  const auto concerned = [router](const Child& child) {
+    return (child.plan.role == "router") == router && child.record.id.pid != 0;
+  };
+  for (const Child& child : children_) {
+    if (concerned(child)) kill(child.record.id.pid, SIGTERM);
+  }
+  while (std::any_of(children_.begin(), children_.end(), concerned)) {
+    if (clock_.Now() >= deadline) return false;
+    const int signal = WaitForSignal(kSignals, kTick);
+    if (signal == SIGTERM || signal == SIGINT) return false;
+    Reap();
+  }
+  return true;
+}
+
+void Supervisor::Say(const std::string& what) const {
+  fprintf(stderr, "%s %s\n", absl::FormatTime("%H:%M:%S", absl::Now(), absl::LocalTimeZone()).c_str(),
+          what.c_str());
+}
+
+void StopProcesses(const std::vector<ProcessId>& processes, absl::Duration grace) {
+  const SteadyClock clock;
+  const MonoTime deadline = clock.Now() + grace;
+  const auto any_alive = [&processes] { return std::any_of(processes.begin(), processes.end(), IsAlive); };
+  for (const ProcessId& process : processes) Signal(process, SIGTERM);
+  while (any_alive() && clock.Now() < deadline) WaitForSignal({}, kTick);
+  for (const ProcessId& process : processes) Signal(process, SIGKILL);
+  while (any_alive() && clock.Now() < deadline + absl::Seconds(5)) WaitForSignal({}, kTick);
+}
+
+}  // namespace baton::ctl
