@@ -1,0 +1,80 @@
+#pragma once
+
+// What the HTTP server and its handler say to each other. The server knows HTTP/1.1 and nothing of what is
+// served.
+//
+// Threads: a connection's callbacks and its exchange's methods all run on that connection's strand, one at a
+// time, on any of the server's threads. Post is the only method that may be called from elsewhere.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+
+namespace baton::router {
+
+struct HttpLimits {
+  uint64_t max_body_bytes = 4u << 20;
+  uint32_t max_header_bytes = 16u << 10;
+  uint32_t max_read_ahead_bytes = 64u << 10;  // pipelined requests, while one is being answered
+  uint64_t max_send_buffer_bytes = 1u << 20;  // unsent, per connection
+  uint32_t max_connections = 1024;
+  absl::Duration header_timeout = absl::Seconds(10);  // whole header, from the first byte or the connect
+  absl::Duration body_timeout = absl::Seconds(30);    // whole body
+  absl::Duration idle_timeout = absl::Seconds(75);    // between requests
+  absl::Duration write_timeout = absl::Seconds(30);   // without progress
+};
+
+struct HttpRequest {
+  std::string method;
+  std::string path;  // of the target, without its query
+  std::string content_type;
+  bool has_length = false;  // a Content-Length or chunked body was announced
+  std::string body;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  bool close = false;  // the connection, after it
+};
+
+enum class HttpClose { kClientGone, kWriteTimeout, kServerStopping };
+
+// The answer to one request: one Respond, or StartStream, Writes and EndStream. After either, or after the
+// close callback, everything is ignored. Dropping the last reference unanswered closes the connection.
+class HttpExchange {
+ public:
+  virtual ~HttpExchange() = default;
+  // Thread-safe: runs `task` later on the strand, even when the connection is gone.
+  virtual void Post(std::function<void()> task) = 0;
+  virtual void Respond(HttpResponse response) = 0;
+  virtual void StartStream(absl::string_view content_type) = 0;
+  // False if the client reads too slowly and the send buffer is full (`data` is then not taken).
+  virtual bool Write(absl::string_view data) = 0;
+  // `clean`: the client sees the body's end; else the connection just closes after what was written.
+  virtual void EndStream(bool clean) = 0;
+  // Called once if the connection ends before the answer does. Released when the exchange ends.
+  virtual void OnClosed(std::function<void(HttpClose)> callback) = 0;
+  // One alarm per exchange; setting it again replaces it; InfiniteFuture clears it.
+  virtual void SetAlarm(MonoTime when, std::function<void()> callback) = 0;
+};
+
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  // Must not block. Called from several threads at once, for different connections.
+  virtual void Handle(HttpRequest request, std::shared_ptr<HttpExchange> exchange) = 0;
+  // The answer to what is not even a request (400, 408, 413, 431, 503).
+  virtual HttpResponse ErrorResponse(int status, absl::string_view message) = 0;
+};
+
+}  // namespace baton::router

@@ -1,0 +1,119 @@
+#include "services/router/http/server.h"
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/strand.hpp>
+#include <list>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "services/router/http/connection.h"
+
+namespace baton::router {
+namespace {
+namespace asio = boost::asio;
+constexpr auto kAcceptRetry = std::chrono::milliseconds(100);  // when out of file descriptors
+}  // namespace
+
+struct HttpServer::Impl {
+  Impl(const HttpLimits& limits_in, HttpHandler& handler_in) : limits(limits_in), handler(handler_in) {}
+
+  void Accept() {
+    acceptor.async_accept(asio::make_strand(io),
+                          [this](boost::system::error_code error, asio::ip::tcp::socket socket) {
+                            if (stopping || error == asio::error::operation_aborted) return;
+                            if (!error) {
+                              Serve(std::move(socket));
+                              return Accept();
+                            }
+                            retry.expires_after(kAcceptRetry);
+                            retry.async_wait([this](boost::system::error_code) {
+                              if (!stopping) Accept();
+                            });
+                          });
+  }
+
+  void Serve(asio::ip::tcp::socket socket) {
+    const bool full = open.fetch_add(1) >= limits.max_connections;
+    auto connection =
+        std::make_shared<Connection>(std::move(socket), limits, handler, [this] { open.fetch_sub(1); });
+    {
+      absl::MutexLock lock(&mutex);
+      connections.remove_if([](const std::weak_ptr<Connection>& weak) { return weak.expired(); });
+      connections.push_back(connection);
+    }
+    if (full) {
+      connection->Refuse();
+    } else {
+      connection->Start();
+    }
+  }
+
+  const HttpLimits limits;
+  HttpHandler& handler;
+  std::atomic<uint32_t> open{0};
+  std::atomic<bool> stopping{false};
+  asio::io_context io;
+  asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
+  asio::strand<asio::io_context::executor_type> accept_strand{asio::make_strand(io)};
+  asio::ip::tcp::acceptor acceptor{accept_strand};
+  asio::steady_timer retry{accept_strand};
+  uint16_t port = 0;
+  absl::Mutex mutex;
+  std::list<std::weak_ptr<Connection>> connections ABSL_GUARDED_BY(mutex);
+  std::vector<std::thread> threads;
+};
+
+HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+HttpServer::~HttpServer() {
+  Stop();
+}
+uint16_t HttpServer::port() const {
+  return impl_->port;
+}
+uint32_t HttpServer::connections() const {
+  return impl_->open.load();
+}
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& host, uint16_t port,
+                                                              int threads, const HttpLimits& limits,
+                                                              HttpHandler& handler) {
+  auto impl = std::make_unique<Impl>(limits, handler);
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
+  if (error) return absl::InvalidArgumentError(absl::StrCat("not an IP address to listen on: ", host));
+  const asio::ip::tcp::endpoint endpoint(address, port);
+  impl->acceptor.open(endpoint.protocol(), error);
+  if (!error) impl->acceptor.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) impl->acceptor.bind(endpoint, error);
+  if (!error) impl->acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error)
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", host, ":", port, ": ", error.message()));
+  impl->port = impl->acceptor.local_endpoint().port();
+  asio::dispatch(impl->accept_strand, [raw = impl.get()] { raw->Accept(); });
+  for (int i = 0; i < threads; ++i) impl->threads.emplace_back([raw = impl.get()] { raw->io.run(); });
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
+}
+
+void HttpServer::Stop() {
+  if (impl_->stopping.exchange(true)) return;
+  asio::post(impl_->accept_strand, [raw = impl_.get()] {
+    boost::system::error_code ignored;
+    raw->acceptor.close(ignored);
+    raw->retry.cancel();
+  });
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    for (const auto& weak : impl_->connections) {
+      if (auto connection = weak.lock()) connection->Stop();
+    }
+  }
+  impl_->work.reset();
+  for (std::thread& thread : impl_->threads) thread.join();
+}
+
+}  // namespace baton::router
