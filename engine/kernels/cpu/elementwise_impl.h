@@ -53,13 +53,14 @@ void SiluMul(float* gate, const float* up, int64_t n) {
   }
 }
 
+// The fmas are written out because gcc fuses a multiplication into alternating additions even with -ffp-contract=off.
 template <class V>
 void Rope(float* head, const float* cos_sin, int pairs) {
   for (int i = 0; i < pairs; ++i) {
     const float c = cos_sin[2 * i], s = cos_sin[2 * i + 1];
     const float x = head[2 * i], y = head[2 * i + 1];
-    head[2 * i] = x * c - y * s;
-    head[2 * i + 1] = x * s + y * c;
+    head[2 * i] = __builtin_fmaf(x, c, -(y * s));
+    head[2 * i + 1] = __builtin_fmaf(x, s, y * c);
   }
 }
 
