@@ -97,6 +97,7 @@ class HandoffOwner {
   void SetState(OwnedLease& record, OwnerState to);
   // Ends a record: verdict, OwnEnded and, if lost on an open lease, Revoke to the reader.
   void End(const HandoffId& id, bool held, const std::string& reason, MonoTime now, OwnerActions* out);
+  void RememberEnd(const HandoffId& id, const std::string& reason, MonoTime until, MonoTime now);
   bool EndIfExpired(const HandoffId& id, MonoTime now, OwnerActions* out);
   // Sends what is due on the record and files its next deadline.
   void Pump(OwnedLease& record, MonoTime now, OwnerActions* out);
@@ -107,6 +108,8 @@ class HandoffOwner {
   TimerIndex<HandoffId> record_timers_;
   absl::flat_hash_map<uint64_t, Verdict> verdicts_;  // by lease id
   TimerIndex<uint64_t> verdict_timers_;
+  std::map<HandoffId, std::string> ended_;  // why; so that a late Open is refused and not told to retry
+  TimerIndex<HandoffId> ended_timers_;
   std::map<PendingKey, PendingOpen> pending_;
   TimerIndex<PendingKey> pending_timers_;
   std::map<std::string, KnownReader> readers_;

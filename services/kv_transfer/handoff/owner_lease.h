@@ -46,7 +46,9 @@ class OwnedLease {
   // Messages due now: new offers within the window, the seal, and what must be said again. Returns how many were repeats.
   size_t TakeDue(MonoTime now, std::vector<v1::Handoff>* out);
   // The next time at which TakeDue or expiry has something to do.
-  MonoTime NextDeadline() const { return std::min(expires(), next_send_); }
+  MonoTime NextDeadline() const {
+    return HasFresh() ? absl::InfinitePast() : std::min(expires(), resend_at_);
+  }
 
   // Where the bytes of an offered rectangle are; an error if any of it has not been offered on this lease.
   absl::StatusOr<std::vector<ByteRange>> Locate(const UnitRect& rect) const;
@@ -58,6 +60,10 @@ class OwnedLease {
     std::vector<uint64_t> checksums;
   };
   absl::Status CheckOffer(const OwnOffer& offer) const;
+  // The last offer that may be sent now.
+  uint64_t WindowEnd() const;
+  bool HasFresh() const;  // something may be sent for the first time
+  bool Waiting() const { return !pieces_.empty() || (seal_sent_ && !seal_acked_); }
   void Queue(Piece piece);
   void Number(Piece piece);
   v1::Handoff OfferMessage(const Piece& piece) const;
@@ -83,7 +89,7 @@ class OwnedLease {
   Id128 digest_;
   TokenId first_token_ = 0;
   Backoff backoff_;
-  MonoTime next_send_ = absl::InfiniteFuture();
+  MonoTime resend_at_ = absl::InfiniteFuture();  // finite while something sent is not acknowledged
 };
 
 }  // namespace baton

@@ -54,11 +54,13 @@ class HandoffReader {
 
  private:
   absl::Status CheckBegin(const PullBegin& command, MonoTime now) const;
+  // A message of the pull's own owner and epoch.
+  void Dispatch(Pull& pull, const v1::Handoff& message, MonoTime now, ReaderActions* out);
   void OnOpened(PeerId from, Pull* pull, const v1::Handoff& message, MonoTime now, ReaderActions* out);
   void OnRefused(Pull& pull, const v1::Refused& refused, MonoTime now, ReaderActions* out);
   void OnOffer(Pull& pull, const v1::Offer& offer, MonoTime now, ReaderActions* out);
   void OnSeal(Pull& pull, const v1::Seal& seal, MonoTime now, ReaderActions* out);
-  void OnRenewed(Pull& pull, const v1::Renewed& renewed, MonoTime now);
+  void OnRenewed(Pull& pull, const v1::Renewed& renewed);
   void OnVerdict(Pull& pull, const v1::Verdict& verdict, MonoTime now, ReaderActions* out);
   // Of an answer by another life of the owner: true if it ends the pull.
   static bool EndsPull(const Pull& pull, const v1::Handoff& message);
@@ -76,6 +78,7 @@ class HandoffReader {
   void Lose(Pull& pull, absl::Status status, MonoTime now, ReaderActions* out);
   void Erase(const HandoffId& id);
   void Tick(Pull& pull, MonoTime now, ReaderActions* out);
+  void Enqueue(Pull& pull);
   // Posts reads within the bounds, one pull after the other.
   void PumpReads(MonoTime now, ReaderActions* out);
   void File(const HandoffId& id);

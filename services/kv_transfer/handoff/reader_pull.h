@@ -85,11 +85,13 @@ class Pull {
   std::map<uint64_t, Read>& reads() { return reads_; }
   const std::map<uint64_t, Read>& reads() const { return reads_; }
 
-  // Timers, managed by HandoffReader.
+  // Managed by HandoffReader.
+  bool queued = false;  // for reads
   Backoff retry, resend;
   SentRequests opens, renews;
   MonoTime next_request;                          // Open or Confirm
   MonoTime next_renew = absl::InfiniteFuture();
+  absl::Duration renew_every = absl::InfiniteDuration();
   MonoTime fence_by = absl::InfiniteFuture();
   MonoTime NextDeadline() const;
 
@@ -116,7 +118,7 @@ class Pull {
   std::map<uint64_t, Offered> offers_;
   uint64_t contiguous_ = 0;
   UnitGrid offered_;
-  int64_t cells_wanted_ = 0, cells_verified_ = 0;
+  int64_t cells_wanted_ = 0, cells_offered_ = 0, cells_verified_ = 0;
   std::optional<uint64_t> sealed_offers_;
   TokenId first_token_ = 0;
 

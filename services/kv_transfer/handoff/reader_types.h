@@ -32,7 +32,7 @@ struct ReaderOptions {
   size_t max_bytes_in_flight = 32 << 20;  // of all pulls together; one read may be larger
   size_t max_reads_in_flight = 128;
   size_t max_read_bytes = 1 << 20;        // of one read, if a layer of an atom is not larger
-  size_t max_offers = 8192;               // of a pull
+  size_t max_offers = 16384;              // of a pull
 };
 
 struct ReaderCounters {

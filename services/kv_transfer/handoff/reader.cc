@@ -1,0 +1,264 @@
+#include "services/kv_transfer/handoff/reader.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace baton {
+namespace {
+
+constexpr Transition<ReaderState> kLegal[] = {
+    {ReaderState::kOpening, ReaderState::kPulling},   {ReaderState::kOpening, ReaderState::kLost},
+    {ReaderState::kPulling, ReaderState::kConfirming}, {ReaderState::kPulling, ReaderState::kFencing},
+    {ReaderState::kPulling, ReaderState::kLost},      {ReaderState::kConfirming, ReaderState::kHeld},
+    {ReaderState::kConfirming, ReaderState::kLost},   {ReaderState::kFencing, ReaderState::kLost},
+};
+
+}  // namespace
+
+HandoffReader::HandoffReader(ReaderOptions options) : options_(std::move(options)) {}
+
+absl::Span<const Transition<ReaderState>> HandoffReader::LegalTransitions() { return kLegal; }
+
+const Pull* HandoffReader::Find(const HandoffId& id) const {
+  auto it = pulls_.find(id);
+  return it == pulls_.end() ? nullptr : &it->second;
+}
+
+bool HandoffReader::Uses(PeerId peer) const { return uses_.contains(peer); }
+
+absl::Status HandoffReader::CheckBegin(const PullBegin& command, MonoTime now) const {
+  const KvLayout& layout = options_.layout;
+  if (pulls_.size() >= options_.max_pulls) return absl::ResourceExhaustedError("too many handoffs");
+  if (command.rank >= options_.pages.size()) return absl::InvalidArgumentError(absl::StrCat("no rank ", command.rank));
+  if (command.end > layout.PagesFor(command.end) * layout.PageTokens() || command.end <= 0 ||
+      layout.PagesFor(command.end) > static_cast<int64_t>(command.pages.size())) {
+    return absl::InvalidArgumentError("fewer pages than tokens");
+  }
+  BATON_RETURN_IF_ERROR(CheckRect(layout, {command.begin, command.end, 0, layout.layers}, command.end));
+  for (const PageId page : command.pages) {
+    if (page < 0 || page >= options_.pages[command.rank]) return absl::InvalidArgumentError(absl::StrCat("no page ", page));
+  }
+  if (command.deadline <= now) return absl::DeadlineExceededError("no time is left");
+  return absl::OkStatus();
+}
+
+void HandoffReader::OnBegin(const PullBegin& command, PeerId owner, MonoTime now, ReaderActions* out) {
+  if (pulls_.contains(command.id)) {
+    ++counters_.ignored_commands;
+    return;
+  }
+  ++counters_.begun;
+  if (const absl::Status status = CheckBegin(command, now); !status.ok()) {
+    ++counters_.lost;
+    out->push_back(PullLost{command.id, status, true});
+    return;
+  }
+  Pull& pull = pulls_.try_emplace(command.id, command, owner, options_, now).first->second;
+  ++uses_[owner];
+  SendOpen(pull, now, out);
+  File(command.id);
+}
+
+void HandoffReader::OnCancel(const PullCancel& command, MonoTime now, ReaderActions* out) {
+  auto it = pulls_.find(command.id);
+  if (it == pulls_.end() || it->second.state() == ReaderState::kFencing) {
+    ++counters_.ignored_commands;
+    return;
+  }
+  ++counters_.cancelled;
+  Lose(it->second, absl::CancelledError("cancelled"), now, out);
+  PumpReads(now, out);
+}
+
+void HandoffReader::OnReadDone(uint64_t tag, const absl::Status& status, MonoTime now, ReaderActions* out) {
+  auto owner = tags_.find(tag);
+  if (owner == tags_.end()) return;
+  const HandoffId id = owner->second;
+  Pull& pull = pulls_.at(id);
+  std::optional<Pull::Read> read = pull.FinishRead(tag);
+  if (!read.has_value()) return;
+  tags_.erase(owner);
+  bytes_in_flight_ -= read->bytes;
+  --reads_in_flight_;
+  if (pull.state() == ReaderState::kFencing) {
+    if (pull.reads().empty()) {
+      SetState(pull, ReaderState::kLost);
+      Erase(id);
+      out->push_back(PullFenced{id});
+    }
+  } else if (status.ok()) {
+    counters_.bytes_read += read->bytes;
+    const uint64_t verify_tag = ++last_tag_;
+    tags_[verify_tag] = id;
+    out->push_back(pull.StartVerify(verify_tag, std::move(read->chunk)));
+  } else if (read->aborted || absl::IsUnavailable(status) || absl::IsResourceExhausted(status)) {
+    ++counters_.reads_failed;
+    if (!read->aborted) busy_until_ = now + options_.busy_wait;
+    pull.Retry(std::move(read->chunk));
+    Enqueue(pull);
+  } else {
+    ++counters_.reads_failed;
+    Lose(pull, absl::FailedPreconditionError(absl::StrCat("a read was refused: ", status.message())), now, out);
+  }
+  PumpReads(now, out);
+  File(id);
+}
+
+void HandoffReader::OnVerified(uint64_t tag, bool match, MonoTime now, ReaderActions* out) {
+  auto owner = tags_.find(tag);
+  if (owner == tags_.end()) return;
+  const HandoffId id = owner->second;
+  Pull& pull = pulls_.at(id);
+  if (pull.reads().contains(tag)) return;
+  tags_.erase(owner);
+  if (pull.state() != ReaderState::kPulling) return;
+  if (!match) {
+    ++counters_.checksum_failures;
+    Lose(pull, absl::DataLossError("a checksum does not match"), now, out);
+  } else if (pull.FinishVerify(tag)) {
+    ConfirmIfComplete(pull, now, out);
+  }
+  PumpReads(now, out);
+  File(id);
+}
+
+void HandoffReader::OnTick(MonoTime now, ReaderActions* out) {
+  while (auto id = timers_.PopDue(now)) {
+    Tick(pulls_.at(*id), now, out);
+    File(*id);
+  }
+  PumpReads(now, out);
+}
+
+MonoTime HandoffReader::NextDeadline() const {
+  const bool waits_for_wire = !ready_.empty() && busy_until_ > absl::InfinitePast();
+  return waits_for_wire ? std::min(timers_.Next(), busy_until_) : timers_.Next();
+}
+
+void HandoffReader::Tick(Pull& pull, MonoTime now, ReaderActions* out) {
+  if (pull.state() == ReaderState::kFencing) {
+    if (now < pull.fence_by) return;
+    pull.fence_by = absl::InfiniteFuture();
+    ++counters_.fences_late;
+    out->push_back(FenceOverdue{pull.id()});
+    return;
+  }
+  const bool out_of_time = now >= pull.begun().deadline;
+  if (out_of_time || (pull.state() == ReaderState::kPulling && now >= pull.lease_until())) {
+    ++counters_.timed_out;
+    return Lose(pull, absl::DeadlineExceededError(out_of_time ? "the handoff's deadline passed" : "the lease ran out"),
+                now, out);
+  }
+  for (auto& [tag, read] : pull.reads()) {
+    if (read.aborted || now < read.deadline) continue;
+    read.aborted = true;
+    ++counters_.reads_aborted;
+    out->push_back(AbortPull{tag});
+  }
+  if (now >= pull.next_request) {
+    if (pull.state() == ReaderState::kOpening) SendOpen(pull, now, out);
+    if (pull.state() == ReaderState::kConfirming) SendConfirm(pull, now, out);
+  }
+  if (now >= pull.next_renew) SendRenew(pull, now, out);
+}
+
+void HandoffReader::Shutdown(MonoTime now, ReaderActions* out) {
+  std::vector<HandoffId> live;
+  for (const auto& [id, pull] : pulls_) {
+    if (pull.state() != ReaderState::kFencing) live.push_back(id);
+  }
+  for (const HandoffId& id : live) Lose(pulls_.at(id), absl::CancelledError("the reader is shutting down"), now, out);
+}
+
+void HandoffReader::SetState(Pull& pull, ReaderState to) {
+  transitions_.Count(pull.state(), to);
+  pull.set_state(to);
+}
+
+void HandoffReader::ConfirmIfComplete(Pull& pull, MonoTime now, ReaderActions* out) {
+  if (pull.state() != ReaderState::kPulling) return;
+  if (pull.Short()) return Lose(pull, absl::DataLossError("sealed, but not all was offered"), now, out);
+  if (!pull.Complete()) return;
+  SetState(pull, ReaderState::kConfirming);
+  pull.resend.Reset();
+  SendConfirm(pull, now, out);
+}
+
+void HandoffReader::Hold(Pull& pull, ReaderActions* out) {
+  ++counters_.held;
+  SetState(pull, ReaderState::kHeld);
+  out->push_back(PullHeld{pull.id(), pull.first_token()});
+  Erase(HandoffId(pull.id()));
+}
+
+void HandoffReader::Lose(Pull& pull, absl::Status status, MonoTime now, ReaderActions* out) {
+  const HandoffId id = pull.id();
+  ++counters_.lost;
+  pull.DropWork();
+  if (pull.lease() != 0) {
+    SendRelease(pull.peer(), id, pull.begun().owner.epoch, pull.lease(), pull.secret(), out);
+  }
+  const bool fenced = pull.reads().empty();
+  out->push_back(PullLost{id, std::move(status), fenced});
+  if (fenced) {
+    SetState(pull, ReaderState::kLost);
+    return Erase(id);
+  }
+  SetState(pull, ReaderState::kFencing);
+  pull.fence_by = now + options_.fence_timeout;
+  for (auto& [tag, read] : pull.reads()) {
+    if (!read.aborted) out->push_back(AbortPull{tag});
+    read.aborted = true;
+  }
+  File(id);
+}
+
+void HandoffReader::Erase(const HandoffId& id) {
+  auto it = pulls_.find(id);
+  auto use = uses_.find(it->second.peer());
+  if (--use->second == 0) uses_.erase(use);
+  absl::erase_if(tags_, [&](const auto& tag) { return tag.second == id; });
+  timers_.Remove(id);
+  pulls_.erase(it);
+}
+
+void HandoffReader::Enqueue(Pull& pull) {
+  if (pull.queued || !pull.HasWork()) return;
+  pull.queued = true;
+  ready_.push_back(pull.id());
+}
+
+void HandoffReader::PumpReads(MonoTime now, ReaderActions* out) {
+  if (now < busy_until_) return;
+  busy_until_ = absl::InfinitePast();
+  while (!ready_.empty() && reads_in_flight_ < options_.max_reads_in_flight) {
+    auto it = pulls_.find(ready_.front());
+    if (it == pulls_.end() || !it->second.HasWork()) {
+      if (it != pulls_.end()) it->second.queued = false;
+      ready_.pop_front();
+      continue;
+    }
+    Pull& pull = it->second;
+    const size_t bytes = pull.NextBytes();
+    if (bytes_in_flight_ > 0 && bytes_in_flight_ + bytes > options_.max_bytes_in_flight) return;
+    const uint64_t tag = ++last_tag_;
+    tags_[tag] = pull.id();
+    out->push_back(pull.StartRead(tag, now));
+    ++counters_.reads;
+    ++reads_in_flight_;
+    bytes_in_flight_ += bytes;
+    ready_.pop_front();
+    pull.queued = false;
+    Enqueue(pull);
+    File(it->first);
+  }
+}
+
+void HandoffReader::File(const HandoffId& id) {
+  auto it = pulls_.find(id);
+  if (it != pulls_.end()) timers_.Set(id, it->second.NextDeadline());
+}
+
+}  // namespace baton
