@@ -65,3 +65,15 @@ function(baton_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_KIND};${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "${BATON_TEST_ENVIRONMENT}")
 endfunction()
+
+# baton_python_test(NAME KIND ... SRC x_test.py [TIMEOUT s] [LABELS ...]): a Python unittest file, by the interpreter of the
+# environment that `./baton test` makes, or the system's. It finds the binaries by BATON_BIN_DIR, the checkout by BATON_SOURCE_DIR.
+function(baton_python_test name)
+  cmake_parse_arguments(ARG "" "KIND;SRC;TIMEOUT" "LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/tests/support/run_python_test.sh ${name} ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SRC})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_KIND};${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL TRUE
+    ENVIRONMENT "BATON_BIN_DIR=${CMAKE_BINARY_DIR}/bin;BATON_SOURCE_DIR=${CMAKE_SOURCE_DIR};${BATON_TEST_ENVIRONMENT}")
+endfunction()
