@@ -113,7 +113,8 @@ SessionActions StreamSession::PrefillFirstToken(Attempt attempt, const StreamTok
   return actions;
 }
 
-SessionActions StreamSession::HandoffEnded(Attempt, HandoffOutcome, MonoTime) {
+SessionActions StreamSession::HandoffEnded(Attempt attempt, HandoffOutcome outcome) {
+  if (Current(attempt) && counts_.handoff == HandoffOutcome::kUnknown) counts_.handoff = outcome;
   return {};
 }
 

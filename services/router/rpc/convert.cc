@@ -1,0 +1,168 @@
+#include "services/router/rpc/convert.h"
+
+#include <utility>
+
+namespace baton::router {
+namespace {
+
+void SetId(const Id128& id, v1::Id128* out) {
+  out->set_hi(id.hi);
+  out->set_lo(id.lo);
+}
+
+Id128 GetId(const v1::Id128& id) {
+  return {.hi = id.hi(), .lo = id.lo()};
+}
+
+void SetSampling(const SamplingSpec& sampling, v1::Sampling* out) {
+  out->set_temperature(sampling.temperature);
+  out->set_top_k(sampling.top_k);
+  out->set_top_p(sampling.top_p);
+  out->set_min_p(sampling.min_p);
+  out->set_presence_penalty(sampling.presence_penalty);
+  out->set_frequency_penalty(sampling.frequency_penalty);
+  out->set_repetition_penalty(sampling.repetition_penalty);
+  for (const auto& [token, bias] : sampling.logit_bias) {
+    v1::LogitBias* one = out->add_logit_bias();
+    one->set_token(token);
+    one->set_bias(bias);
+  }
+  out->set_seed(sampling.seed);
+  out->set_choice_index(sampling.choice_index);
+}
+
+void SetSpec(const GenerateSpec& spec, const CallParameters& parameters, v1::GenerateSpec* out) {
+  SetId(spec.stream, out->mutable_stream());
+  out->mutable_attempt()->set_claim(parameters.attempt.claim);
+  out->mutable_attempt()->set_n(parameters.attempt.n);
+  out->mutable_tokens()->Add(spec.prompt->begin(), spec.prompt->end());
+  out->mutable_tokens()->Add(parameters.emitted.begin(), parameters.emitted.end());
+  out->set_prompt_tokens(static_cast<uint32_t>(spec.prompt->size()));
+  SetSampling(spec.sampling, out->mutable_sampling());
+  out->set_max_tokens(spec.max_tokens);
+  out->mutable_stop_tokens()->Add(spec.stop_tokens.begin(), spec.stop_tokens.end());
+  out->set_ignore_eos(spec.ignore_eos);
+  if (spec.top_logprobs >= 0) out->set_top_logprobs(static_cast<uint32_t>(spec.top_logprobs));
+  out->set_timeout_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(parameters.timeout)));
+}
+
+StreamToken GetToken(const v1::Token& token) {
+  StreamToken out{.position = token.position(), .token = token.token(), .logprob = token.logprob()};
+  out.top.reserve(static_cast<size_t>(token.top_size()));
+  for (const v1::TopLogprob& top : token.top()) out.top.push_back({top.token(), top.logprob()});
+  return out;
+}
+
+StreamFinish GetFinish(v1::FinishReason reason) {
+  switch (reason) {
+    case v1::FINISH_REASON_STOP:
+      return StreamFinish::kStopToken;
+    case v1::FINISH_REASON_LENGTH:
+      return StreamFinish::kLength;
+    default:
+      return StreamFinish::kNone;
+  }
+}
+
+HandoffOutcome GetOutcome(v1::KvOutcome outcome) {
+  switch (outcome) {
+    case v1::KV_OUTCOME_HELD:
+      return HandoffOutcome::kHeld;
+    case v1::KV_OUTCOME_LOST:
+      return HandoffOutcome::kLost;
+    case v1::KV_OUTCOME_LOCAL:
+      return HandoffOutcome::kLocal;
+    default:
+      return HandoffOutcome::kUnknown;
+  }
+}
+
+WorkerRole GetRole(v1::Role role) {
+  switch (role) {
+    case v1::ROLE_PREFILL:
+      return WorkerRole::kPrefill;
+    case v1::ROLE_DECODE:
+      return WorkerRole::kDecode;
+    default:
+      return WorkerRole::kUnknown;
+  }
+}
+
+}  // namespace
+
+v1::DecodeRequest ToProto(const GenerateSpec& spec, const CallParameters& parameters,
+                          const std::optional<KvSourceRank>& source) {
+  v1::DecodeRequest request;
+  SetSpec(spec, parameters, request.mutable_spec());
+  request.set_rank(parameters.rank);
+  if (source) {
+    v1::KvSource* out = request.mutable_source();
+    out->set_endpoint(source->kv.address);
+    out->set_curve_public_key(source->kv.curve_public_key);
+    SetId(source->kv.epoch, out->mutable_epoch());
+    out->set_rank(source->rank);
+  }
+  return request;
+}
+
+v1::PrefillRequest ToProto(const GenerateSpec& spec, const CallParameters& parameters, RankRef reader,
+                           Epoch reader_epoch) {
+  v1::PrefillRequest request;
+  SetSpec(spec, parameters, request.mutable_spec());
+  request.set_rank(parameters.rank);
+  SetId(reader_epoch, request.mutable_reader_epoch());
+  request.set_reader_rank(reader.rank);
+  return request;
+}
+
+std::optional<DecodeMessage> FromProto(const v1::DecodeEvent& event) {
+  switch (event.event_case()) {
+    case v1::DecodeEvent::kAccepted:
+      return AcceptedMessage{GetId(event.accepted().epoch()), event.accepted().cached_tokens()};
+    case v1::DecodeEvent::kToken:
+      return TokenMessage{GetToken(event.token())};
+    case v1::DecodeEvent::kFinished:
+      return FinishedMessage{GetFinish(event.finished().reason()), GetOutcome(event.finished().kv())};
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<PrefillMessage> FromProto(const v1::PrefillEvent& event) {
+  switch (event.event_case()) {
+    case v1::PrefillEvent::kFirstToken:
+      return FirstTokenMessage{GetToken(event.first_token()), event.cached_tokens(),
+                               GetFinish(event.finish())};
+    case v1::PrefillEvent::kHandoff:
+      return HandoffMessage{GetOutcome(event.handoff().outcome()), event.handoff().detail()};
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<WatchMessage> FromProto(const v1::WatchEvent& event) {
+  WorkerReport report{.epoch = GetId(event.epoch()),
+                      .number = event.number(),
+                      .role = GetRole(event.role()),
+                      .draining = event.draining(),
+                      .healthy = event.healthy()};
+  const v1::WorkerInfo& info = event.info();
+  report.facts = {.name = info.name(),
+                  .model = info.model(),
+                  .fingerprint = info.fingerprint(),
+                  .kv = {info.kv().endpoint(), info.kv().curve_public_key(), GetId(info.kv().epoch())},
+                  .page_tokens = info.page_tokens(),
+                  .max_context = info.max_context()};
+  for (const v1::RankLoad& rank : event.ranks()) {
+    const v1::Pages& pages = rank.pages();
+    report.ranks.push_back({.rank = rank.rank(),
+                            .running = rank.running(),
+                            .waiting = rank.waiting(),
+                            .backlog_tokens = rank.backlog_tokens(),
+                            .pages = {pages.free(), pages.used(), pages.cached(), pages.pinned(),
+                                      pages.pulling(), pages.quarantined()}});
+  }
+  return report;
+}
+
+}  // namespace baton::router

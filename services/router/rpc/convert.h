@@ -1,0 +1,19 @@
+#pragma once
+
+// Between proto messages and the router's plain structs (internal to rpc/). Workers are not trusted to be
+// right: unknown enum values and absent parts become kUnknown and defaults.
+
+#include "baton/worker.pb.h"
+#include "services/router/rpc/worker_calls.h"
+
+namespace baton::router {
+
+v1::DecodeRequest ToProto(const GenerateSpec& spec, const CallParameters& parameters,
+                          const std::optional<KvSourceRank>& source);
+v1::PrefillRequest ToProto(const GenerateSpec& spec, const CallParameters& parameters, RankRef reader,
+                           Epoch reader_epoch);
+std::optional<DecodeMessage> FromProto(const v1::DecodeEvent& event);
+std::optional<PrefillMessage> FromProto(const v1::PrefillEvent& event);
+std::optional<WatchMessage> FromProto(const v1::WatchEvent& event);
+
+}  // namespace baton::router

@@ -1,0 +1,99 @@
+#pragma once
+
+// Calls to workers: Decode, Prefill and Watch as plain data and callbacks. Thread-safe. gRPC stays behind
+// this header.
+//
+// Callbacks of one call come one at a time, on gRPC's threads, and must not block; the last one is the end.
+// They may come before the function that opened the call has returned. Cancel never blocks; the end still
+// comes.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/ids.h"
+#include "services/router/policy/stream_session.h"
+#include "services/router/policy/worker_table.h"
+#include "services/router/rpc/generate_spec.h"
+
+namespace baton::router {
+
+struct AcceptedMessage {
+  Epoch epoch;
+  uint32_t cached_tokens = 0;
+};
+struct TokenMessage {
+  StreamToken token;
+};
+struct FinishedMessage {
+  StreamFinish reason = StreamFinish::kNone;
+  HandoffOutcome kv = HandoffOutcome::kUnknown;
+};
+struct FirstTokenMessage {
+  StreamToken token;
+  uint32_t cached_tokens = 0;
+  StreamFinish finish = StreamFinish::kNone;
+};
+struct HandoffMessage {
+  HandoffOutcome outcome = HandoffOutcome::kUnknown;
+  std::string detail;
+};
+struct EndedMessage {
+  absl::Status status;
+};
+using DecodeMessage = std::variant<AcceptedMessage, TokenMessage, FinishedMessage, EndedMessage>;
+using PrefillMessage = std::variant<FirstTokenMessage, HandoffMessage, EndedMessage>;
+using WatchMessage = std::variant<WorkerReport, EndedMessage>;
+
+struct CallParameters {
+  Attempt attempt;
+  std::vector<TokenId> emitted;  // appended to the prompt
+  uint32_t rank = 0;
+  absl::Duration timeout = absl::Seconds(600);
+};
+struct KvSourceRank {
+  KvEndpoint kv;
+  uint32_t rank = 0;
+};
+
+// Dropping the last reference cancels.
+class Call {
+ public:
+  virtual ~Call() = default;
+  virtual void Cancel() = 0;
+};
+
+struct WorkerCallsConfig {
+  uint32_t max_message_bytes = 16u << 20;
+  absl::Duration keepalive_interval = absl::Seconds(10);
+  absl::Duration keepalive_timeout = absl::Seconds(10);
+  absl::Duration watch_interval = absl::ZeroDuration();  // zero: the worker's own
+};
+
+class WorkerCalls {
+ public:
+  explicit WorkerCalls(const WorkerCallsConfig& config);
+  ~WorkerCalls();  // cancels every call and waits for its end
+
+  std::shared_ptr<Call> Decode(const std::string& endpoint, const GenerateSpec& spec,
+                               const CallParameters& parameters, const std::optional<KvSourceRank>& source,
+                               std::function<void(DecodeMessage)> callback);
+  std::shared_ptr<Call> Prefill(const std::string& endpoint, const GenerateSpec& spec,
+                                const CallParameters& parameters, RankRef reader, Epoch reader_epoch,
+                                std::function<void(PrefillMessage)> callback);
+  std::shared_ptr<Call> Watch(const std::string& endpoint, std::function<void(WatchMessage)> callback);
+  // Forgets the endpoint's channel; calls under way go on.
+  void Forget(const std::string& endpoint);
+
+ private:
+  struct Impl;
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace baton::router
