@@ -1,5 +1,6 @@
-// Prefill and decode speed of a model file on the CPU: engine_bench --model FILE [--threads N] [--quick] [--json FILE].
-// Each figure is the best of several runs, as other work on the machine only ever slows one down.
+// Prefill and decode speed of a model file on the CPU: engine_bench --model FILE [--threads N] [--quick]
+// [--json FILE]. Each figure is the best of several runs, as other work on the machine only ever slows one
+// down.
 
 #include <chrono>
 #include <cstdio>
@@ -41,7 +42,8 @@ class Bench {
  public:
   Bench(ModelRunner& runner, int runs) : runner_(runner), runs_(runs) {
     tokens_.resize(kPrompt);
-    for (int64_t i = 0; i < kPrompt; ++i) tokens_[i] = static_cast<TokenId>((i * 7919 + 17) % runner.vocab_size());
+    for (int64_t i = 0; i < kPrompt; ++i)
+      tokens_[i] = static_cast<TokenId>((i * 7919 + 17) % runner.vocab_size());
     pages_per_sequence_ = runner.kv_layout().PagesFor(kPrompt);
     pages_.resize(pages_per_sequence_ * kMaxBatch);
     std::iota(pages_.begin(), pages_.end(), 0);
@@ -102,7 +104,8 @@ void WriteJson(const std::string& path, const std::vector<Figure>& figures) {
                                 R"(, "unit": "tokens/s", "target": )", f.target, "}"));
   }
   std::ofstream(path) << R"({"machine": ")" << absl::GetFlag(FLAGS_machine) << R"(", "commit": ")"
-                      << absl::GetFlag(FLAGS_commit) << R"(", "rows": [)" << absl::StrJoin(rows, ",\n  ") << "]}\n";
+                      << absl::GetFlag(FLAGS_commit) << R"(", "rows": [)" << absl::StrJoin(rows, ",\n  ")
+                      << "]}\n";
 }
 
 int Main() {

@@ -16,7 +16,9 @@
 
 namespace baton::model_testing {
 
-inline std::string Golden(const std::string& name) { return std::string(BATON_SOURCE_DIR) + "/tests/goldens/model/" + name; }
+inline std::string Golden(const std::string& name) {
+  return std::string(BATON_SOURCE_DIR) + "/tests/goldens/model/" + name;
+}
 
 // A line of integers each.
 inline std::vector<std::vector<TokenId>> ReadTokenLines(const std::string& path) {
@@ -71,8 +73,10 @@ inline std::vector<float> RunPrompt(ModelRunner& runner, absl::Span<const TokenI
   for (size_t at = 0; at < tokens.size(); at += chunk) {
     const absl::Span<const TokenId> part = tokens.subspan(at, chunk);
     const bool last = at + part.size() == tokens.size();
-    const ForwardItem item{.tokens = part, .start = static_cast<int64_t>(at), .pages = pages, .want_logits = last};
-    const absl::Status status = runner.Forward({item}, nullptr, last ? absl::MakeSpan(logits) : absl::Span<float>());
+    const ForwardItem item{
+        .tokens = part, .start = static_cast<int64_t>(at), .pages = pages, .want_logits = last};
+    const absl::Status status =
+        runner.Forward({item}, nullptr, last ? absl::MakeSpan(logits) : absl::Span<float>());
     EXPECT_TRUE(status.ok()) << status;
   }
   return logits;
@@ -84,8 +88,10 @@ inline std::vector<float> RunEachToken(ModelRunner& runner, absl::Span<const Tok
   std::vector<float> all;
   std::vector<float> logits(runner.vocab_size());
   for (size_t i = 0; i < tokens.size(); ++i) {
-    const ForwardItem item{
-        .tokens = tokens.subspan(i, 1), .start = static_cast<int64_t>(i), .pages = pages, .want_logits = true};
+    const ForwardItem item{.tokens = tokens.subspan(i, 1),
+                           .start = static_cast<int64_t>(i),
+                           .pages = pages,
+                           .want_logits = true};
     const absl::Status status = runner.Forward({item}, nullptr, absl::MakeSpan(logits));
     EXPECT_TRUE(status.ok()) << status;
     all.insert(all.end(), logits.begin(), logits.end());

@@ -1,5 +1,5 @@
-// Logits of random-weight tiny models against transformers (tests/scripts/model/refresh_tiny.sh), and the same bits however
-// a step is composed and whatever computes it.
+// Logits of random-weight tiny models against transformers (tests/scripts/model/refresh_tiny.sh), and the
+// same bits however a step is composed and whatever computes it.
 
 #include <cmath>
 
@@ -44,11 +44,13 @@ TEST_P(TinyLlama, LogitsAreThoseOfTransformers) {
   const std::vector<float> all = RunEachToken(*runner, prompts[0], pages);
   for (size_t i = 0; i < 64; ++i) {
     SCOPED_TRACE(i);
-    ExpectClose(absl::MakeSpan(all).subspan(i * vocab, vocab), absl::MakeSpan(want).subspan(i * vocab, vocab), 2e-4);
+    ExpectClose(absl::MakeSpan(all).subspan(i * vocab, vocab), absl::MakeSpan(want).subspan(i * vocab, vocab),
+                2e-4);
   }
   for (size_t p = 1; p < prompts.size(); ++p) {
     SCOPED_TRACE(p);
-    ExpectClose(RunPrompt(*runner, prompts[p], pages, 64), absl::MakeSpan(want).subspan((63 + p) * vocab, vocab), 2e-4);
+    ExpectClose(RunPrompt(*runner, prompts[p], pages, 64),
+                absl::MakeSpan(want).subspan((63 + p) * vocab, vocab), 2e-4);
   }
 }
 
@@ -71,9 +73,11 @@ TEST_P(TinyLlama, SameBitsForEveryChunkingThreadCountAndInstructionSet) {
         const auto runner = MustLoad(Path(".gguf"), options);
         for (const size_t chunk : {300, 1, 7, 16, 61, 130}) {
           if (isa == kernels::Isa::kScalar && chunk == 1 && threads > 1) continue;
-          const std::vector<float> got = RunPrompt(*runner, tokens, Pages(3, runner->kv_layout().PagesFor(300)), chunk);
+          const std::vector<float> got =
+              RunPrompt(*runner, tokens, Pages(3, runner->kv_layout().PagesFor(300)), chunk);
           if (want.empty()) want = got;
-          ASSERT_EQ(got, want) << kernels::IsaName(isa).data() << ", " << threads << " threads, chunks of " << chunk;
+          ASSERT_EQ(got, want) << kernels::IsaName(isa).data() << ", " << threads << " threads, chunks of "
+                               << chunk;
         }
       }
     }
@@ -81,7 +85,9 @@ TEST_P(TinyLlama, SameBitsForEveryChunkingThreadCountAndInstructionSet) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Goldens, TinyLlama, testing::Values("tiny-llama", "tiny-llama-mixed"),
-                         [](const auto& info) { return std::string(info.param) == "tiny-llama" ? "F32" : "Mixed"; });
+                         [](const auto& info) {
+                           return std::string(info.param) == "tiny-llama" ? "F32" : "Mixed";
+                         });
 
 }  // namespace
 }  // namespace baton
