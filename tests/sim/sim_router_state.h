@@ -1,0 +1,49 @@
+#pragma once
+
+// What one life of a simulated router knows. Private to sim_router*.cc.
+
+#include <map>
+#include <optional>
+
+#include "tests/sim/sim_router.h"
+
+namespace baton::sim {
+
+// One call of a stream's attempt, and the load it was charged for.
+struct RouterCall {
+  Calls::Id id = 0;
+  Attempt attempt;
+  router::RankRef rank;
+  uint64_t tokens = 0;
+};
+
+struct SimRouter::Stream {
+  Stream(Client* client, uint32_t claim, const router::SessionConfig& config, const router::SessionSpec& spec)
+      : client(client), claim(claim), deadline(spec.deadline), session(config, spec) {}
+
+  Client* client;
+  uint32_t claim;
+  MonoTime deadline;
+  router::StreamSession session;
+  router::AdmissionTicket ticket = 0;
+  bool admitted = false;
+  std::optional<RouterCall> decode, prefill;
+  Attempt token_attempt;  // of the event being fed: whose token it really is
+  int64_t untaken = 0;
+  bool taking = false;
+  MonoTime timer = absl::InfiniteFuture();
+
+  const Request& request() const { return client->request(); }
+};
+
+struct SimRouter::Life {
+  Life(const router::AdmissionConfig& admission) : table(router::WorkerTableConfig{}), admission(admission) {}
+
+  router::WorkerTable table;
+  router::Admission admission;
+  router::AdmissionTicket next_ticket = 1;
+  std::map<StreamId, Stream> streams;
+  std::map<router::AdmissionTicket, StreamId> tickets;
+};
+
+}  // namespace baton::sim
