@@ -56,7 +56,7 @@ class HandoffReader {
   absl::Status CheckBegin(const PullBegin& command, MonoTime now) const;
   // A message of the pull's own owner and epoch.
   void Dispatch(Pull& pull, const v1::Handoff& message, MonoTime now, ReaderActions* out);
-  void OnOpened(PeerId from, Pull* pull, const v1::Handoff& message, MonoTime now, ReaderActions* out);
+  void OnOpened(PeerId from, Pull* pull, const v1::Handoff& message, ReaderActions* out);
   void OnRefused(Pull& pull, const v1::Refused& refused, MonoTime now, ReaderActions* out);
   void OnOffer(Pull& pull, const v1::Offer& offer, MonoTime now, ReaderActions* out);
   void OnSeal(Pull& pull, const v1::Seal& seal, MonoTime now, ReaderActions* out);

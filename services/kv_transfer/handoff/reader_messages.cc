@@ -38,7 +38,7 @@ void HandoffReader::OnMessage(PeerId from, const v1::Handoff& message, MonoTime 
     return;
   }
   if (message.verb_case() == v1::Handoff::kOpened) {
-    OnOpened(from, pull, message, now, out);
+    OnOpened(from, pull, message, out);
   } else if (pull == nullptr) {
     ++counters_.stale;
     return;
@@ -80,7 +80,7 @@ void HandoffReader::Dispatch(Pull& pull, const v1::Handoff& message, MonoTime no
   }
 }
 
-void HandoffReader::OnOpened(PeerId from, Pull* pull, const v1::Handoff& message, MonoTime now, ReaderActions* out) {
+void HandoffReader::OnOpened(PeerId from, Pull* pull, const v1::Handoff& message, ReaderActions* out) {
   const v1::Opened& opened = message.opened();
   const Epoch owner = FromProto(message.sender_epoch());
   if (opened.lease() == 0 || opened.remote_key().size() > 4096) {

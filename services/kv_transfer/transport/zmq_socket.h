@@ -1,0 +1,90 @@
+#pragma once
+
+// ZeroMQ sockets as RAII handles, and our frames on them:
+//   [8 bytes of tag, little-endian, after 1 byte of kind][payload]
+// preceded by the peer's identity on a ROUTER. One thread owns a socket.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "services/kv_transfer/transport/transport.h"
+
+namespace baton {
+
+struct ZmqOptions {
+  std::string bind = "tcp://127.0.0.1:0";  // port 0: the system's choice
+  std::string advertise_host;              // in endpoint(), instead of the bound one; needed when bound to a wildcard
+  int io_threads = 1;
+  int high_water = 512;                    // messages queued per peer and direction
+  int64_t max_message_bytes = 8 << 20;     // a peer that sends more is disconnected
+  absl::Duration heartbeat = absl::Seconds(1);
+  absl::Duration heartbeat_timeout = absl::Seconds(3);
+  absl::Duration reconnect_min = absl::Milliseconds(20);
+  absl::Duration reconnect_max = absl::Seconds(1);
+  size_t max_peers = 1024;                 // connected by us
+  size_t max_accepted = 4096;              // identities remembered; full: the oldest is forgotten
+  std::string curve_public_key;            // both or none: Z85 of 40 characters, or 32 bytes
+  std::string curve_secret_key;
+};
+
+enum class ZmqFrameKind : uint8_t { kMessage = 'M', kRead = 'R', kData = 'D', kRefused = 'X' };
+
+// A message's bytes, owned.
+class ZmqBytes {
+ public:
+  ZmqBytes();
+  explicit ZmqBytes(size_t size);
+  explicit ZmqBytes(absl::string_view bytes);
+  ZmqBytes(ZmqBytes&& other) noexcept;
+  ZmqBytes& operator=(ZmqBytes&& other) noexcept;
+  ~ZmqBytes();
+  std::byte* data();
+  size_t size() const;
+  absl::string_view view();
+  void* raw() { return storage_; }
+
+ private:
+  alignas(8) unsigned char storage_[64];  // a zmq_msg_t
+};
+
+struct ZmqFrame {
+  std::string identity;  // on a ROUTER
+  ZmqFrameKind kind = ZmqFrameKind::kMessage;
+  uint64_t tag = 0;
+  ZmqBytes payload;
+};
+
+class ZmqSocket {
+ public:
+  static absl::StatusOr<ZmqSocket> Router(void* context, const ZmqOptions& options);
+  static absl::StatusOr<ZmqSocket> Dealer(void* context, const ZmqOptions& options, const std::string& endpoint,
+                                          const std::string& server_key);
+  void* raw() const { return socket_.get(); }
+  std::string LastEndpoint() const;
+
+  // `identity` only on a ROUTER. Never waits.
+  WireResult Send(const std::string& identity, ZmqFrameKind kind, uint64_t tag, ZmqBytes payload);
+
+  enum class Received { kFrame, kNothing, kMalformed };
+  // A malformed message is consumed; frame->identity names its sender if it had one.
+  Received Receive(ZmqFrame* frame);
+
+ private:
+  struct Closer {
+    void operator()(void* socket) const;
+  };
+  ZmqSocket(void* socket, bool router) : socket_(socket), router_(router) {}
+  absl::Status Configure(const ZmqOptions& options);
+  absl::Status Set(int option, int value);
+  absl::Status Set(int option, const std::string& value);
+
+  std::unique_ptr<void, Closer> socket_;
+  bool router_;
+};
+
+}  // namespace baton
