@@ -1,6 +1,7 @@
 #pragma once
 
-// The syntax tree of a template. Trees are of bounded depth (kMaxTreeDepth), so that walking one never overflows a stack.
+// The syntax tree of a template. Trees are of bounded depth (kMaxTreeDepth), so that walking one never
+// overflows a stack.
 
 #include <memory>
 #include <string>
@@ -14,26 +15,26 @@ namespace baton::jinja {
 inline constexpr int kMaxTreeDepth = 200;
 
 enum class ExpressionKind {
-  kLiteral,     // value
-  kName,        // name
-  kList,        // args
-  kTuple,       // args
-  kDict,        // args: key, value, key, value...
-  kAttribute,   // args[0].name
-  kItem,        // args[0][args[1]]
-  kSlice,       // args[0][args[1]:args[2]:args[3]]; a part left out is a literal None
-  kCall,        // args[0](rest, named)
-  kMethod,      // args[0].name(rest, named)
-  kFilter,      // args[0] | name(rest, named)
-  kTest,        // args[0] is name(rest)
-  kNot,         // args[0]
-  kAnd,         // args[0], args[1]
-  kOr,          // args[0], args[1]
-  kNegate,      // args[0]
-  kPlus,        // args[0]
-  kBinary,      // args[0] name args[1]
-  kComparison,  // args[0] ops[0] args[1] ops[1] args[2]...
-  kConditional, // args[0] if args[1] else args[2]
+  kLiteral,      // value
+  kName,         // name
+  kList,         // args
+  kTuple,        // args
+  kDict,         // args: key, value, key, value...
+  kAttribute,    // args[0].name
+  kItem,         // args[0][args[1]]
+  kSlice,        // args[0][args[1]:args[2]:args[3]]; a part left out is a literal None
+  kCall,         // args[0](rest, named)
+  kMethod,       // args[0].name(rest, named)
+  kFilter,       // args[0] | name(rest, named)
+  kTest,         // args[0] is name(rest)
+  kNot,          // args[0]
+  kAnd,          // args[0], args[1]
+  kOr,           // args[0], args[1]
+  kNegate,       // args[0]
+  kPlus,         // args[0]
+  kBinary,       // args[0] name args[1]
+  kComparison,   // args[0] ops[0] args[1] ops[1] args[2]...
+  kConditional,  // args[0] if args[1] else args[2]
 };
 
 struct Expression {

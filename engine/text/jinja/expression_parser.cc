@@ -33,8 +33,10 @@ ExpressionPtr ExpressionParser::New(ExpressionKind kind) const {
 }
 
 ExpressionParser::Result ExpressionParser::Finish(ExpressionPtr expression) const {
-  for (const ExpressionPtr& arg : expression->args) expression->depth = std::max(expression->depth, arg->depth + 1);
-  for (const auto& [name, arg] : expression->named) expression->depth = std::max(expression->depth, arg->depth + 1);
+  for (const ExpressionPtr& arg : expression->args)
+    expression->depth = std::max(expression->depth, arg->depth + 1);
+  for (const auto& [name, arg] : expression->named)
+    expression->depth = std::max(expression->depth, arg->depth + 1);
   if (expression->depth > kMaxTreeDepth) return tokens_.Invalid("an expression nests too deeply");
   return expression;
 }
@@ -55,14 +57,17 @@ ExpressionParser::Result ExpressionParser::Parse() {
   ExpressionPtr tuple = New(ExpressionKind::kTuple);
   tuple->args.push_back(std::move(first));
   while (tokens_.TakeOperator(",")) {
-    if (tokens_.Is(TokenKind::kBlockEnd) || tokens_.Is(TokenKind::kPrintEnd) || tokens_.IsOperator(")")) break;
+    if (tokens_.Is(TokenKind::kBlockEnd) || tokens_.Is(TokenKind::kPrintEnd) || tokens_.IsOperator(")"))
+      break;
     BATON_ASSIGN_OR_RETURN(ExpressionPtr item, ParseSingle());
     tuple->args.push_back(std::move(item));
   }
   return Finish(std::move(tuple));
 }
 
-ExpressionParser::Result ExpressionParser::ParseNoConditional() { return ParseOr(); }
+ExpressionParser::Result ExpressionParser::ParseNoConditional() {
+  return ParseOr();
+}
 
 ExpressionParser::Result ExpressionParser::ParseSingle() {
   const Nested nested(nesting_);
@@ -121,7 +126,8 @@ ExpressionParser::Result ExpressionParser::ParseComparison() {
       if (op.empty() && tokens_.TakeOperator(known)) op = known;
     }
     if (op.empty() && tokens_.TakeName("in")) op = "in";
-    if (op.empty() && tokens_.IsName("not") && tokens_.Peek(1).kind == TokenKind::kName && tokens_.Peek(1).text == "in") {
+    if (op.empty() && tokens_.IsName("not") && tokens_.Peek(1).kind == TokenKind::kName &&
+        tokens_.Peek(1).text == "in") {
       tokens_.Next();
       tokens_.Next();
       op = "not in";
@@ -148,14 +154,16 @@ ExpressionParser::Result ExpressionParser::ParseAdditive() {
 ExpressionParser::Result ExpressionParser::ParseConcatenation() {
   BATON_ASSIGN_OR_RETURN(ExpressionPtr left, ParseMultiplicative());
   while (tokens_.TakeOperator("~")) {
-    BATON_ASSIGN_OR_RETURN(left, Binary(ExpressionKind::kBinary, "~", std::move(left), ParseMultiplicative()));
+    BATON_ASSIGN_OR_RETURN(left,
+                           Binary(ExpressionKind::kBinary, "~", std::move(left), ParseMultiplicative()));
   }
   return left;
 }
 
 ExpressionParser::Result ExpressionParser::ParseMultiplicative() {
   BATON_ASSIGN_OR_RETURN(ExpressionPtr left, ParseUnary(true));
-  while (tokens_.IsOperator("*") || tokens_.IsOperator("/") || tokens_.IsOperator("//") || tokens_.IsOperator("%")) {
+  while (tokens_.IsOperator("*") || tokens_.IsOperator("/") || tokens_.IsOperator("//") ||
+         tokens_.IsOperator("%")) {
     const std::string op = tokens_.Next().text;
     BATON_ASSIGN_OR_RETURN(left, Binary(ExpressionKind::kBinary, op, std::move(left), ParseUnary(true)));
   }
@@ -211,7 +219,8 @@ ExpressionParser::Result ExpressionParser::ParsePrimary() {
     tokens_.Next();
     literal->value = Value{number};
   } else {
-    return tokens_.Invalid(token.text.empty() ? "an expression is missing" : absl::StrCat("unexpected '", token.text, "'"));
+    return tokens_.Invalid(token.text.empty() ? "an expression is missing"
+                                              : absl::StrCat("unexpected '", token.text, "'"));
   }
   return literal;
 }

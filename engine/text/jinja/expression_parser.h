@@ -1,7 +1,8 @@
 #pragma once
 
-// Parses what stands inside tags, by Jinja2's grammar and precedence (jinja2/parser.py). Filters, tests, methods and their
-// arguments are checked against signatures.h here, so that an unknown one is an Unimplemented error before anything is rendered.
+// Parses what stands inside tags, by Jinja2's grammar and precedence (jinja2/parser.py). Filters, tests,
+// methods and their arguments are checked against signatures.h here, so that an unknown one is an
+// Unimplemented error before anything is rendered.
 
 #include <set>
 #include <string>
@@ -17,7 +18,8 @@ namespace baton::jinja {
 class ExpressionParser {
  public:
   // `macros`: the names that the template defines as macros, callable besides the known functions.
-  ExpressionParser(TokenStream& tokens, const std::set<std::string>& macros) : tokens_(tokens), macros_(macros) {}
+  ExpressionParser(TokenStream& tokens, const std::set<std::string>& macros)
+      : tokens_(tokens), macros_(macros) {}
 
   absl::StatusOr<ExpressionPtr> Parse();               // with a, b: a tuple
   absl::StatusOr<ExpressionPtr> ParseNoConditional();  // without `x if y`: what a for loop runs over

@@ -11,13 +11,27 @@ std::string Quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
       default:
         if (static_cast<uint8_t>(c) < 0x20) {
           absl::StrAppendFormat(&out, "\\u%04x", static_cast<uint8_t>(c));
@@ -35,7 +49,8 @@ class JsonWriter {
 
   absl::Status Write(const Value& value, int level) {
     if (const List* list = value.AsList()) {
-      return Container('[', ']', list->items, level, [&](const Value& item) { return Write(item, level + 1); });
+      return Container('[', ']', list->items, level,
+                       [&](const Value& item) { return Write(item, level + 1); });
     }
     if (const Dict* dict = value.AsDict()) {
       return Container('{', '}', dict->items, level, [&](const auto& item) {

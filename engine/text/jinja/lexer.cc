@@ -15,8 +15,12 @@
 namespace baton::jinja {
 namespace {
 
-bool IsNameStart(char c) { return absl::ascii_isalpha(c) || c == '_'; }
-bool IsNameByte(char c) { return absl::ascii_isalnum(c) || c == '_'; }
+bool IsNameStart(char c) {
+  return absl::ascii_isalpha(c) || c == '_';
+}
+bool IsNameByte(char c) {
+  return absl::ascii_isalnum(c) || c == '_';
+}
 
 class Lexer {
  public:
@@ -36,7 +40,8 @@ class Lexer {
  private:
   size_t FindTag() const {
     for (size_t i = at_; i + 1 < source_.size(); ++i) {
-      if (source_[i] == '{' && (source_[i + 1] == '%' || source_[i + 1] == '{' || source_[i + 1] == '#')) return i;
+      if (source_[i] == '{' && (source_[i + 1] == '%' || source_[i + 1] == '{' || source_[i + 1] == '#'))
+        return i;
     }
     return source_.size();
   }
@@ -58,7 +63,8 @@ class Lexer {
       } else if (sign != '+' && source_[tag + 1] != '{') {
         const size_t newline = text.rfind('\n');
         const size_t begin = newline == absl::string_view::npos ? 0 : newline + 1;
-        if ((begin > 0 || line_starting_) && StripRight(text.substr(begin)).empty()) text = text.substr(0, begin);
+        if ((begin > 0 || line_starting_) && StripRight(text.substr(begin)).empty())
+          text = text.substr(0, begin);
       }
     }
     if (!text.empty()) Emit(TokenKind::kText, std::string(text));
@@ -149,7 +155,8 @@ class Lexer {
     while (end < rest.size() && rest[end] != rest[0]) end += rest[end] == '\\' ? 2 : 1;
     if (end >= rest.size()) return Error("a string has no end");
     auto text = Unescape(rest.substr(1, end - 1));
-    if (!text.ok()) return absl::Status(text.status().code(), absl::StrCat("line ", line_, ": ", text.status().message()));
+    if (!text.ok())
+      return absl::Status(text.status().code(), absl::StrCat("line ", line_, ": ", text.status().message()));
     Emit(TokenKind::kString, *std::move(text));
     Advance(at_ + end + 1);
     return absl::OkStatus();
@@ -169,7 +176,8 @@ class Lexer {
     }
     if (c == '(' || c == '[' || c == '{') open->push_back(c == '(' ? ')' : static_cast<char>(c + 2));
     if (c == ')' || c == ']' || c == '}') {
-      if (open->empty() || open->back() != c) return Error(absl::StrCat("unexpected '", rest.substr(0, 1), "'"));
+      if (open->empty() || open->back() != c)
+        return Error(absl::StrCat("unexpected '", rest.substr(0, 1), "'"));
       open->pop_back();
     }
     Emit(TokenKind::kOperator, std::string(1, c));

@@ -1,7 +1,7 @@
 #pragma once
 
-// Cuts a template into text, tags and the tokens inside tags, with Jinja2's whitespace rules under trim_blocks and
-// lstrip_blocks (jinja2/lexer.py says what they are) and no trailing newline kept.
+// Cuts a template into text, tags and the tokens inside tags, with Jinja2's whitespace rules under
+// trim_blocks and lstrip_blocks (jinja2/lexer.py says what they are) and no trailing newline kept.
 
 #include <string>
 #include <vector>
@@ -31,7 +31,8 @@ struct Token {
   int line;
 };
 
-// InvalidArgument (with the line) for what is no Jinja; Unimplemented for named character escapes. Ends with a kEnd token.
+// InvalidArgument (with the line) for what is no Jinja; Unimplemented for named character escapes. Ends with
+// a kEnd token.
 absl::StatusOr<std::vector<Token>> Lex(absl::string_view source);
 
 }  // namespace baton::jinja

@@ -19,7 +19,8 @@ constexpr int kMaxBlockNesting = 50;
 std::set<std::string> MacroNames(const std::vector<Token>& tokens) {
   std::set<std::string> names;
   for (size_t i = 0; i + 2 < tokens.size(); ++i) {
-    if (tokens[i].kind == TokenKind::kBlockBegin && tokens[i + 1].text == "macro") names.insert(tokens[i + 2].text);
+    if (tokens[i].kind == TokenKind::kBlockBegin && tokens[i + 1].text == "macro")
+      names.insert(tokens[i + 2].text);
   }
   return names;
 }

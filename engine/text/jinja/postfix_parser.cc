@@ -54,7 +54,8 @@ ExpressionParser::Result ExpressionParser::ParseSubscript(ExpressionPtr operand)
 absl::Status ExpressionParser::ParseArguments(Expression& call) {
   tokens_.Next();
   while (!tokens_.IsOperator(")")) {
-    if (tokens_.IsOperator("*") || tokens_.IsOperator("**")) return tokens_.Unknown("unpacking arguments with '*'");
+    if (tokens_.IsOperator("*") || tokens_.IsOperator("**"))
+      return tokens_.Unknown("unpacking arguments with '*'");
     const bool is_named = tokens_.Is(TokenKind::kName) && tokens_.Peek(1).kind == TokenKind::kOperator &&
                           tokens_.Peek(1).text == "=";
     if (is_named) {
@@ -81,7 +82,8 @@ absl::Status ExpressionParser::CheckCall(const Expression& call, const Signature
   std::vector<std::string> names;
   for (const auto& [name, value] : call.named) names.push_back(name);
   const absl::Status checked = CheckArguments(*signature, call.args.size() - 1, names);
-  return checked.ok() ? checked : absl::Status(checked.code(), absl::StrCat(line, what, " ", checked.message()));
+  return checked.ok() ? checked
+                      : absl::Status(checked.code(), absl::StrCat(line, what, " ", checked.message()));
 }
 
 ExpressionParser::Result ExpressionParser::ParseCall(ExpressionPtr callee) {
@@ -127,8 +129,9 @@ ExpressionParser::Result ExpressionParser::ParseTest(ExpressionPtr operand) {
   test->name = tokens_.Next().text;
   test->args.push_back(std::move(operand));
   const Token& next = tokens_.Peek();
-  const bool is_word = next.kind == TokenKind::kName && next.text != "else" && next.text != "or" && next.text != "and" &&
-                       next.text != "is" && next.text != "if" && next.text != "not" && next.text != "in";
+  const bool is_word = next.kind == TokenKind::kName && next.text != "else" && next.text != "or" &&
+                       next.text != "and" && next.text != "is" && next.text != "if" && next.text != "not" &&
+                       next.text != "in";
   if (tokens_.IsOperator("(")) {
     BATON_RETURN_IF_ERROR(ParseArguments(*test));
   } else if (is_word || next.kind == TokenKind::kString || next.kind == TokenKind::kInteger ||

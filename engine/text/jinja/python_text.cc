@@ -15,7 +15,9 @@ bool IsSpaceCharacter(absl::string_view character) {
   return step.kind == Utf8Kind::kValid && IsPythonSpace(step.code_point);
 }
 
-absl::string_view FirstCharacter(absl::string_view text) { return text.substr(0, NextUtf8(text).length); }
+absl::string_view FirstCharacter(absl::string_view text) {
+  return text.substr(0, NextUtf8(text).length);
+}
 
 absl::string_view LastCharacter(absl::string_view text) {
   for (size_t length = 1; length <= std::min<size_t>(4, text.size()); ++length) {
@@ -28,8 +30,10 @@ absl::string_view LastCharacter(absl::string_view text) {
 
 template <typename Strips>
 absl::string_view Strip(absl::string_view text, bool left, bool right, const Strips& strips) {
-  while (left && !text.empty() && strips(FirstCharacter(text))) text.remove_prefix(FirstCharacter(text).size());
-  while (right && !text.empty() && strips(LastCharacter(text))) text.remove_suffix(LastCharacter(text).size());
+  while (left && !text.empty() && strips(FirstCharacter(text)))
+    text.remove_prefix(FirstCharacter(text).size());
+  while (right && !text.empty() && strips(LastCharacter(text)))
+    text.remove_suffix(LastCharacter(text).size());
   return text;
 }
 
@@ -37,13 +41,19 @@ absl::string_view Strip(absl::string_view text, bool left, bool right, const Str
 
 bool IsPythonSpace(uint32_t c) {
   return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
 }
 
-absl::string_view StripLeft(absl::string_view text) { return Strip(text, true, false, IsSpaceCharacter); }
-absl::string_view StripRight(absl::string_view text) { return Strip(text, false, true, IsSpaceCharacter); }
+absl::string_view StripLeft(absl::string_view text) {
+  return Strip(text, true, false, IsSpaceCharacter);
+}
+absl::string_view StripRight(absl::string_view text) {
+  return Strip(text, false, true, IsSpaceCharacter);
+}
 
-absl::string_view StripCharacters(absl::string_view text, absl::string_view characters, bool left, bool right) {
+absl::string_view StripCharacters(absl::string_view text, absl::string_view characters, bool left,
+                                  bool right) {
   const std::vector<absl::string_view> set = Characters(characters);
   return Strip(text, left, right,
                [&](absl::string_view c) { return std::find(set.begin(), set.end(), c) != set.end(); });
@@ -90,7 +100,8 @@ std::vector<std::string> SplitAt(absl::string_view text, absl::string_view separ
   return out;
 }
 
-absl::StatusOr<std::string> Replace(absl::string_view text, absl::string_view from, absl::string_view to, int64_t most) {
+absl::StatusOr<std::string> Replace(absl::string_view text, absl::string_view from, absl::string_view to,
+                                    int64_t most) {
   if (from.empty()) return absl::InvalidArgumentError("replace of an empty string");
   std::string out;
   for (int64_t done = 0; most < 0 || done < most; ++done) {

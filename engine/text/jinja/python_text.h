@@ -17,7 +17,8 @@ bool IsPythonSpace(uint32_t code_point);  // str.isspace
 absl::string_view StripLeft(absl::string_view text);
 absl::string_view StripRight(absl::string_view text);
 // With a set of characters (UTF-8) to strip instead.
-absl::string_view StripCharacters(absl::string_view text, absl::string_view characters, bool left, bool right);
+absl::string_view StripCharacters(absl::string_view text, absl::string_view characters, bool left,
+                                  bool right);
 
 // The code points, one view each. A byte that is part of no character counts as one.
 std::vector<absl::string_view> Characters(absl::string_view text);
@@ -27,7 +28,8 @@ std::vector<std::string> SplitSpaces(absl::string_view text, int64_t most);
 // str.split(separator), which must not be empty.
 std::vector<std::string> SplitAt(absl::string_view text, absl::string_view separator, int64_t most);
 // str.replace; an empty `from` is InvalidArgument.
-absl::StatusOr<std::string> Replace(absl::string_view text, absl::string_view from, absl::string_view to, int64_t most);
+absl::StatusOr<std::string> Replace(absl::string_view text, absl::string_view from, absl::string_view to,
+                                    int64_t most);
 
 enum class Case { kUpper, kLower, kTitle, kCapitalize };
 // Unimplemented for text that is not ASCII: Unicode's case tables are not here.

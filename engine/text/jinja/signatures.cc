@@ -55,10 +55,26 @@ const Signature* FindFilter(absl::string_view name) {
 
 const Signature* FindTest(absl::string_view name) {
   static const auto& all = *new std::vector<Signature>{
-      {"boolean", {}},    {"defined", {}},  {"divisibleby", {"num"}, 1}, {"eq", {"other"}, 1}, {"equalto", {"other"}, 1},
-      {"even", {}},       {"false", {}},    {"float", {}},               {"in", {"seq"}, 1},   {"integer", {}},
-      {"iterable", {}},   {"mapping", {}},  {"ne", {"other"}, 1},        {"none", {}},         {"number", {}},
-      {"odd", {}},        {"sequence", {}}, {"string", {}},              {"true", {}},         {"undefined", {}},
+      {"boolean", {}},
+      {"defined", {}},
+      {"divisibleby", {"num"}, 1},
+      {"eq", {"other"}, 1},
+      {"equalto", {"other"}, 1},
+      {"even", {}},
+      {"false", {}},
+      {"float", {}},
+      {"in", {"seq"}, 1},
+      {"integer", {}},
+      {"iterable", {}},
+      {"mapping", {}},
+      {"ne", {"other"}, 1},
+      {"none", {}},
+      {"number", {}},
+      {"odd", {}},
+      {"sequence", {}},
+      {"string", {}},
+      {"true", {}},
+      {"undefined", {}},
   };
   return Find(all, name);
 }
@@ -97,9 +113,11 @@ const Signature* FindFunction(absl::string_view name) {
   return Find(all, name);
 }
 
-absl::Status CheckArguments(const Signature& signature, size_t positional, absl::Span<const std::string> named) {
+absl::Status CheckArguments(const Signature& signature, size_t positional,
+                            absl::Span<const std::string> named) {
   if (positional > signature.parameters.size()) {
-    return absl::UnimplementedError(absl::StrCat("'", signature.name, "' with ", positional, " arguments is not supported"));
+    return absl::UnimplementedError(
+        absl::StrCat("'", signature.name, "' with ", positional, " arguments is not supported"));
   }
   std::vector<bool> given(signature.parameters.size(), false);
   std::fill_n(given.begin(), positional, true);
@@ -107,14 +125,16 @@ absl::Status CheckArguments(const Signature& signature, size_t positional, absl:
     for (const std::string& name : named) {
       const size_t index = IndexOf(signature, name);
       if (index == given.size() || given[index]) {
-        return absl::UnimplementedError(absl::StrCat("'", signature.name, "' with argument '", name, "' is not supported"));
+        return absl::UnimplementedError(
+            absl::StrCat("'", signature.name, "' with argument '", name, "' is not supported"));
       }
       given[index] = true;
     }
   }
   for (size_t i = 0; i < signature.required; ++i) {
     if (!given[i]) {
-      return absl::InvalidArgumentError(absl::StrCat("'", signature.name, "' lacks argument '", signature.parameters[i], "'"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", signature.name, "' lacks argument '", signature.parameters[i], "'"));
     }
   }
   return absl::OkStatus();

@@ -1,7 +1,8 @@
 #pragma once
 
-// What a template may call, and with which arguments: the lists that decide, when a template is parsed, whether a construct
-// is known. One entry here for each case in filters.cc, tests.cc, methods.cc and functions.cc.
+// What a template may call, and with which arguments: the lists that decide, when a template is parsed,
+// whether a construct is known. One entry here for each case in filters.cc, tests.cc, methods.cc and
+// functions.cc.
 
 #include <optional>
 #include <string>
@@ -29,7 +30,8 @@ const Signature* FindMethod(absl::string_view name);
 const Signature* FindFunction(absl::string_view name);
 
 // Unimplemented, with the reason, if such a call cannot be bound.
-absl::Status CheckArguments(const Signature& signature, size_t positional, absl::Span<const std::string> named);
+absl::Status CheckArguments(const Signature& signature, size_t positional,
+                            absl::Span<const std::string> named);
 
 struct Arguments {
   std::vector<Value> positional;

@@ -14,23 +14,36 @@ namespace {
 
 std::optional<char> SimpleEscape(char c) {
   switch (c) {
-    case 'n': return '\n';
-    case 't': return '\t';
-    case 'r': return '\r';
-    case 'a': return '\a';
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'v': return '\v';
+    case 'n':
+      return '\n';
+    case 't':
+      return '\t';
+    case 'r':
+      return '\r';
+    case 'a':
+      return '\a';
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    case 'v':
+      return '\v';
     case '\\':
     case '\'':
-    case '"': return c;
-    default: return std::nullopt;
+    case '"':
+      return c;
+    default:
+      return std::nullopt;
   }
 }
 
-size_t HexDigits(char c) { return c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0; }
+size_t HexDigits(char c) {
+  return c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+}
 
-bool IsOctal(char c) { return c >= '0' && c <= '7'; }
+bool IsOctal(char c) {
+  return c >= '0' && c <= '7';
+}
 
 }  // namespace
 
@@ -56,7 +69,8 @@ absl::StatusOr<std::string> Unescape(absl::string_view raw) {
       i += digits;
     } else if (IsOctal(c)) {
       uint32_t code_point = 0;
-      for (size_t end = i + 3; i < end && i < raw.size() && IsOctal(raw[i]); ++i) code_point = code_point * 8 + raw[i] - '0';
+      for (size_t end = i + 3; i < end && i < raw.size() && IsOctal(raw[i]); ++i)
+        code_point = code_point * 8 + raw[i] - '0';
       --i;
       AppendUtf8(code_point, &out);
     } else if (c == 'N') {

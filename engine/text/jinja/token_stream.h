@@ -52,7 +52,8 @@ class TokenStream {
 
  private:
   std::string Found() const {
-    return Peek().text.empty() ? std::string(", found the end of the tag") : absl::StrCat(", found '", Peek().text, "'");
+    return Peek().text.empty() ? std::string(", found the end of the tag")
+                               : absl::StrCat(", found '", Peek().text, "'");
   }
 
   std::vector<Token> tokens_;

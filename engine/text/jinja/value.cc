@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/status_macros.h"
 
 namespace baton::jinja {
 namespace {
@@ -17,15 +18,24 @@ const T* Pointee(const Value& value) {
   return held == nullptr ? nullptr : held->get();
 }
 
-absl::StatusOr<int> DepthWith(const Value& item, int depth) {
-  if (item.AsNamespace() != nullptr || item.AsLoop() != nullptr || std::holds_alternative<Value::Macro>(item.held)) {
-    return absl::UnimplementedError(absl::StrCat("a ", TypeName(item), " inside a list or dictionary is not supported"));
+struct Bulk {
+  int depth = 1;
+  size_t weight = 1;
+
+  absl::Status Add(const Value& item) {
+    if (item.AsNamespace() != nullptr || item.AsLoop() != nullptr ||
+        std::holds_alternative<Value::Macro>(item.held)) {
+      return absl::UnimplementedError(
+          absl::StrCat("a ", TypeName(item), " inside a list or dictionary is not supported"));
+    }
+    weight += Weight(item);
+    if (const List* list = item.AsList()) depth = std::max(depth, list->depth + 1);
+    if (const Dict* dict = item.AsDict()) depth = std::max(depth, dict->depth + 1);
+    if (depth > kMaxValueDepth) return absl::ResourceExhaustedError("lists or dictionaries nest too deeply");
+    if (weight > kMaxValueWeight) return absl::ResourceExhaustedError("a list or dictionary grows too large");
+    return absl::OkStatus();
   }
-  if (const List* list = item.AsList()) depth = std::max(depth, list->depth + 1);
-  if (const Dict* dict = item.AsDict()) depth = std::max(depth, dict->depth + 1);
-  if (depth > kMaxValueDepth) return absl::ResourceExhaustedError("lists or dictionaries nest too deeply");
-  return depth;
-}
+};
 
 std::string ReprText(const std::string& text) {
   const bool use_double = text.find('\'') != std::string::npos && text.find('"') == std::string::npos;
@@ -69,10 +79,18 @@ const Value* Dict::Find(absl::string_view key) const {
   return nullptr;
 }
 
-const std::string* Value::AsText() const { return Pointee<const std::string>(*this); }
-const List* Value::AsList() const { return Pointee<const List>(*this); }
-const Dict* Value::AsDict() const { return Pointee<const Dict>(*this); }
-const Loop* Value::AsLoop() const { return Pointee<const Loop>(*this); }
+const std::string* Value::AsText() const {
+  return Pointee<const std::string>(*this);
+}
+const List* Value::AsList() const {
+  return Pointee<const List>(*this);
+}
+const Dict* Value::AsDict() const {
+  return Pointee<const Dict>(*this);
+}
+const Loop* Value::AsLoop() const {
+  return Pointee<const Loop>(*this);
+}
 Namespace* Value::AsNamespace() const {
   const auto* pointer = std::get_if<NamespacePtr>(&held);
   return pointer == nullptr ? nullptr : pointer->get();
@@ -89,22 +107,25 @@ double Value::Number() const {
   return number == nullptr ? static_cast<double>(Integer()) : *number;
 }
 
-absl::StatusOr<Value> MakeList(std::vector<Value> items, bool is_tuple) {
-  int depth = 1;
-  for (const Value& item : items) {
-    const auto with = DepthWith(item, depth);
-    if (!with.ok()) return with.status();
-    depth = *with;
-  }
-  return Value{std::make_shared<const List>(List{std::move(items), is_tuple, depth})};
+size_t Weight(const Value& value) {
+  if (const std::string* text = value.AsText()) return text->size() + 1;
+  if (const List* list = value.AsList()) return list->weight;
+  if (const Dict* dict = value.AsDict()) return dict->weight;
+  return 1;
+}
+
+absl::StatusOr<Value> MakeList(std::vector<Value> items, ListKind kind) {
+  Bulk bulk;
+  for (const Value& item : items) BATON_RETURN_IF_ERROR(bulk.Add(item));
+  return Value{std::make_shared<const List>(List{std::move(items), kind, bulk.depth, bulk.weight})};
 }
 
 absl::StatusOr<Value> MakeDict(std::vector<std::pair<std::string, Value>> items) {
   Dict dict;
+  Bulk bulk;
   for (auto& [key, value] : items) {
-    const auto with = DepthWith(value, dict.depth);
-    if (!with.ok()) return with.status();
-    dict.depth = *with;
+    bulk.weight += key.size();
+    BATON_RETURN_IF_ERROR(bulk.Add(value));
     const auto same = [&name = key](const auto& item) { return item.first == name; };
     const auto old = std::find_if(dict.items.begin(), dict.items.end(), same);
     if (old != dict.items.end()) {
@@ -113,6 +134,8 @@ absl::StatusOr<Value> MakeDict(std::vector<std::pair<std::string, Value>> items)
       dict.items.emplace_back(std::move(key), std::move(value));
     }
   }
+  dict.depth = bulk.depth;
+  dict.weight = bulk.weight;
   return Value{std::make_shared<const Dict>(std::move(dict))};
 }
 
@@ -120,7 +143,7 @@ bool Truthy(const Value& value) {
   if (value.IsUndefined() || value.IsNone()) return false;
   if (value.IsNumber()) return value.Number() != 0;
   if (const std::string* text = value.AsText()) return !text->empty();
-  if (const List* list = value.AsList()) return !list->items.empty();
+  if (const List* list = value.AsList()) return list->kind == ListKind::kGenerator || !list->items.empty();
   if (const Dict* dict = value.AsDict()) return !dict->items.empty();
   return true;
 }
@@ -135,15 +158,15 @@ bool Equal(const Value& a, const Value& b) {
   if (const Dict* dict = a.AsDict()) return SameDict(dict->items, *b.AsDict());
   if (const List* list = a.AsList()) {
     const List& other = *b.AsList();
-    return list->is_tuple == other.is_tuple && std::equal(list->items.begin(), list->items.end(), other.items.begin(),
-                                                          other.items.end(), Equal);
+    return list->kind == other.kind &&
+           std::equal(list->items.begin(), list->items.end(), other.items.begin(), other.items.end(), Equal);
   }
   return a.AsNamespace() == b.AsNamespace() && a.AsLoop() == b.AsLoop();
 }
 
 absl::string_view TypeName(const Value& value) {
-  constexpr absl::string_view kNames[] = {"undefined value", "None", "bool", "int",  "float", "str",
-                                          "list",            "dict", "namespace", "loop", "macro"};
+  constexpr absl::string_view kNames[] = {
+      "undefined value", "None", "bool", "int", "float", "str", "list", "dict", "namespace", "loop", "macro"};
   return kNames[value.held.index()];
 }
 
@@ -176,7 +199,7 @@ std::string ToText(const Value& value) {
   std::string out;
   if (const List* list = value.AsList()) {
     for (const Value& item : list->items) absl::StrAppend(&out, out.empty() ? "" : ", ", ToRepr(item));
-    if (!list->is_tuple) return absl::StrCat("[", out, "]");
+    if (list->kind != ListKind::kTuple) return absl::StrCat("[", out, "]");
     return absl::StrCat("(", out, list->items.size() == 1 ? ",)" : ")");
   }
   if (const Dict* dict = value.AsDict()) {
