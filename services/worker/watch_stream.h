@@ -1,0 +1,49 @@
+#pragma once
+
+// One Watch call: a snapshot, then a numbered delta every interval (empty if nothing changed: a sign of
+// life).
+
+#include <grpcpp/alarm.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "services/worker/worker.h"
+#include "services/worker/worker_codec.h"
+
+namespace baton {
+
+class WatchStream final : public grpc::ServerWriteReactor<v1::WatchEvent> {
+ public:
+  WatchStream(Worker* worker, absl::Duration interval, std::function<void()> release);
+  void Begin(std::shared_ptr<WatchStream> self);
+
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  void OnInterval();
+  void Write() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void End(grpc::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Worker* const worker_;
+  const absl::Duration interval_;
+  const std::function<void()> release_;
+  absl::Mutex mutex_;
+  v1::WatchEvent message_ ABSL_GUARDED_BY(mutex_);
+  uint64_t number_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::string> told_ ABSL_GUARDED_BY(mutex_);  // each rank's load as last written
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<WatchStream> self_ ABSL_GUARDED_BY(mutex_);
+  grpc::Alarm alarm_;
+};
+
+}  // namespace baton

@@ -1,0 +1,219 @@
+#include "services/worker/worker.h"
+
+#include <atomic>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/listen.h"
+#include "common/status_macros.h"
+#include "services/kv_transfer/transport/transport.h"
+#include "services/worker/dispatcher.h"
+#include "services/worker/kv_checksums.h"
+
+namespace baton {
+namespace {
+
+// The pools of all ranks as the handoff sees them.
+class RunnersMemory final : public KvMemory {
+ public:
+  explicit RunnersMemory(const std::vector<std::unique_ptr<ModelRunner>>* runners) : runners_(runners) {}
+  const KvLayout& layout() const override { return runners_->front()->kv_layout(); }
+  uint32_t ranks() const override { return static_cast<uint32_t>(runners_->size()); }
+  int64_t pages(uint32_t rank) const override { return (*runners_)[rank]->page_count(); }
+  absl::Span<std::byte> Page(uint32_t rank, PageId page) override {
+    return {(*runners_)[rank]->PageData(page), layout().PageBytes()};
+  }
+
+ private:
+  const std::vector<std::unique_ptr<ModelRunner>>* runners_;
+};
+
+class EngineInlet final : public EngineEventSink {
+ public:
+  EngineInlet(uint32_t rank, KvChecksums* checksums, Dispatcher* dispatcher)
+      : rank_(rank), checksums_(checksums), dispatcher_(dispatcher) {}
+  void OnEngineEvent(EngineEvent event) override {
+    std::vector<uint64_t> sums;
+    if (const auto* computed = std::get_if<ComputedEvent>(&event)) sums = checksums_->Computed(*computed);
+    dispatcher_->Post(Dispatcher::FromEngine{rank_, std::move(event), std::move(sums)});
+  }
+
+ private:
+  const uint32_t rank_;
+  KvChecksums* const checksums_;
+  Dispatcher* const dispatcher_;
+};
+
+class HandoffInlet final : public HandoffEventSink {
+ public:
+  explicit HandoffInlet(Dispatcher* dispatcher) : dispatcher_(dispatcher) {}
+  void OnHandoffEvent(HandoffEvent event) override {
+    dispatcher_->Post(Dispatcher::FromHandoff{std::move(event)});
+  }
+
+ private:
+  Dispatcher* const dispatcher_;
+};
+
+struct Rank {
+  Rank(uint32_t index, const EngineOptions& options, ModelRunner* runner, const Clock* clock,
+       Dispatcher* dispatcher)
+      : checksums(runner), inlet(index, &checksums, dispatcher), engine(options, runner, clock, &inlet) {}
+  absl::Status Submit(EngineCommand command) {
+    if (const auto* prefill = std::get_if<PrefillCommand>(&command))
+      checksums.Begin(prefill->id, prefill->spec);
+    if (const auto* release = std::get_if<ReleaseCommand>(&command)) checksums.End(release->id);
+    if (const auto* cancel = std::get_if<CancelCommand>(&command); cancel != nullptr && cancel->fenced) {
+      checksums.End(cancel->id);
+    }
+    return engine.Submit(std::move(command));
+  }
+
+  KvChecksums checksums;
+  EngineInlet inlet;
+  Engine engine;
+};
+
+WorkerCoreOptions CoreOptions(const WorkerOptions& options,
+                              const std::vector<std::unique_ptr<ModelRunner>>& runners) {
+  WorkerCoreOptions core = options.core;
+  core.ranks = static_cast<uint32_t>(runners.size());
+  core.max_context = runners.front()->max_context();
+  core.vocab_size = runners.front()->vocab_size();
+  return core;
+}
+
+}  // namespace
+
+struct Worker::Impl {
+  Impl(const WorkerOptions& options, std::vector<std::unique_ptr<ModelRunner>> given, const Clock* clock)
+      : options(options),
+        clock(clock),
+        runners(std::move(given)),
+        memory(&runners),
+        dispatcher(CoreOptions(options, runners), options.tick, clock),
+        handoff_inlet(&dispatcher) {}
+
+  // The dispatcher first, so that nothing is submitted to what is already gone.
+  ~Impl() {
+    dispatcher.Stop();
+    node.reset();
+    ranks.clear();
+  }
+
+  absl::Status Start(std::unique_ptr<Transport> wire) {
+    const ModelRunner& first = *runners.front();
+    facts = {.name = options.name,
+             .model = options.model,
+             .fingerprint = first.fingerprint(),
+             .kv = {.curve_public_key = wire->public_key(), .epoch = RandomId128()},
+             .layout = first.kv_layout(),
+             .max_context = first.max_context(),
+             .ranks = static_cast<uint32_t>(runners.size())};
+    HandoffOptions handoff = options.handoff;
+    handoff.fingerprint = facts.fingerprint;
+    BATON_ASSIGN_OR_RETURN(
+        node, HandoffNode::Start(handoff, facts.kv.epoch, &memory, std::move(wire), clock, &handoff_inlet));
+    facts.kv.endpoint = WithHost(node->endpoint(), options.advertise_host);
+    for (uint32_t i = 0; i < runners.size(); ++i) {
+      ranks.push_back(std::make_unique<Rank>(i, options.engine, runners[i].get(), clock, &dispatcher));
+    }
+    dispatcher.Start(
+        {.engine = [this](uint32_t rank,
+                          EngineCommand command) { return ranks[rank]->Submit(std::move(command)); },
+         .handoff = [this](const HandoffCommand& command) { return node->Submit(command); }});
+    return absl::OkStatus();
+  }
+
+  const WorkerOptions options;
+  const Clock* const clock;
+  const std::vector<std::unique_ptr<ModelRunner>> runners;
+  RunnersMemory memory;
+  Dispatcher dispatcher;
+  HandoffInlet handoff_inlet;
+  WorkerFacts facts;
+  std::unique_ptr<HandoffNode> node;
+  std::vector<std::unique_ptr<Rank>> ranks;
+  std::atomic<CallId> next_call{1};
+};
+
+Worker::Worker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Worker::~Worker() = default;
+
+absl::StatusOr<std::unique_ptr<Worker>> Worker::Start(const WorkerOptions& options,
+                                                      std::vector<std::unique_ptr<ModelRunner>> runners,
+                                                      std::unique_ptr<Transport> wire, const Clock* clock) {
+  if (runners.empty()) return absl::InvalidArgumentError("a worker has one rank or more");
+  for (const auto& runner : runners) {
+    if (runner->kv_layout() != runners.front()->kv_layout() ||
+        runner->fingerprint() != runners.front()->fingerprint()) {
+      return absl::InvalidArgumentError("the ranks of a worker must have one KV layout and one fingerprint");
+    }
+  }
+  auto impl = std::make_unique<Impl>(options, std::move(runners), clock);
+  BATON_RETURN_IF_ERROR(impl->Start(std::move(wire)));
+  return std::unique_ptr<Worker>(new Worker(std::move(impl)));
+}
+
+CallId Worker::NewCall() {
+  return impl_->next_call++;
+}
+
+void Worker::Decode(CallId id, DecodeCall call, std::shared_ptr<CallSink> sink) {
+  impl_->dispatcher.Post(Dispatcher::NewDecode{id, std::move(call), std::move(sink)});
+}
+
+void Worker::Prefill(CallId id, PrefillCall call, std::shared_ptr<CallSink> sink) {
+  impl_->dispatcher.Post(Dispatcher::NewPrefill{id, std::move(call), std::move(sink)});
+}
+
+void Worker::Break(CallId call) {
+  impl_->dispatcher.Post(Dispatcher::Broken{call});
+}
+void Worker::Sent(CallId call, int64_t events) {
+  impl_->dispatcher.Post(Dispatcher::Taken{call, events});
+}
+void Worker::SetRole(WorkerRole role) {
+  impl_->dispatcher.Post(Dispatcher::RoleWish{role});
+}
+void Worker::Drain(absl::Duration grace, std::function<void(const DrainState&)> done) {
+  impl_->dispatcher.Post(Dispatcher::DrainWish{grace, std::move(done)});
+}
+
+const WorkerFacts& Worker::facts() const {
+  return impl_->facts;
+}
+MonoTime Worker::Now() const {
+  return impl_->clock->Now();
+}
+
+WorkerStatus Worker::Status() const {
+  const Dispatcher::View view = impl_->dispatcher.view();
+  WorkerStatus status{.role = view.role,
+                      .drain = view.drain,
+                      .health = Health(),
+                      .counters = view.counters,
+                      .handoff = impl_->node->stats(),
+                      .open_calls = view.open_calls,
+                      .jobs = view.jobs};
+  for (const auto& rank : impl_->ranks) status.ranks.push_back(rank->engine.Load());
+  return status;
+}
+
+absl::Status Worker::Health() const {
+  const Dispatcher::View view = impl_->dispatcher.view();
+  BATON_RETURN_IF_ERROR(view.integrity);
+  const MonoTime oldest = Now() - impl_->options.wedge_timeout;
+  if (view.last_round < oldest) return absl::InternalError("the dispatcher is wedged");
+  for (size_t i = 0; i < impl_->ranks.size(); ++i) {
+    const Engine& engine = impl_->ranks[i]->engine;
+    BATON_RETURN_IF_ERROR(engine.Health());
+    if (engine.LastProgress() < oldest)
+      return absl::InternalError(absl::StrCat("the engine of rank ", i, " is wedged"));
+  }
+  if (!impl_->node->Healthy())
+    return absl::InternalError("a read into quarantined pages could not be fenced");
+  return absl::OkStatus();
+}
+
+}  // namespace baton

@@ -1,0 +1,104 @@
+#pragma once
+
+// A worker process's runtime: engines (one a rank), the handoff node, and a WorkerCore that one dispatcher
+// thread feeds. Knows no gRPC: services hand it calls and sinks.
+//
+// Threads: each engine's, the handoff's and the callers' threads only append to the dispatcher's inbox, which
+// never blocks them; the dispatcher alone touches the core and hands out its actions. What the inbox holds is
+// bounded by its sources: calls in flight, sequences per step, leases; and the dispatcher waits for none of
+// them.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine/engine.h"
+#include "engine/model/runner.h"
+#include "services/kv_transfer/handoff/node.h"
+#include "services/worker/worker_core.h"
+
+namespace baton {
+
+struct WorkerOptions {
+  std::string name = "worker";
+  std::string model;           // the name that clients know it by
+  std::string advertise_host;  // replaces the host of the handoff's endpoint; empty: as it is
+  WorkerCoreOptions core;      // ranks, max_context and vocab_size are taken from the runners
+  EngineOptions engine;
+  HandoffOptions handoff;  // the fingerprint is taken from the runners
+  absl::Duration tick = absl::Milliseconds(20);
+  absl::Duration wedge_timeout =
+      absl::Seconds(60);  // work waits and nothing has moved for so long: unhealthy
+};
+
+// A call's way back to its client. Called on the dispatcher's thread, in order; must not block nor call the
+// worker.
+class CallSink {
+ public:
+  virtual ~CallSink() = default;
+  virtual void OnEvent(CallEvent event) = 0;
+  // Once, last. Unless `status` is Ok, events not yet delivered may be dropped.
+  virtual void OnEnd(absl::Status status) = 0;
+};
+
+// Constant for a worker's life.
+struct WorkerFacts {
+  std::string name, model, fingerprint;
+  KvPeer kv;
+  KvLayout layout;
+  int64_t max_context = 0;
+  uint32_t ranks = 0;
+};
+
+struct WorkerStatus {
+  WorkerRole role = WorkerRole::kDecode;
+  DrainState drain;
+  absl::Status health;
+  std::vector<EngineLoad> ranks;
+  WorkerCounters counters;
+  HandoffNode::Stats handoff;
+  size_t open_calls = 0;
+  size_t jobs = 0;
+};
+
+class Worker {
+ public:
+  // Starts engines, handoff and dispatcher. InvalidArgument unless all runners have one layout and
+  // fingerprint. `clock` outlives the worker.
+  static absl::StatusOr<std::unique_ptr<Worker>> Start(const WorkerOptions& options,
+                                                       std::vector<std::unique_ptr<ModelRunner>> runners,
+                                                       std::unique_ptr<Transport> wire, const Clock* clock);
+  ~Worker();  // ends the calls that are open as UNAVAILABLE
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // All below are thread-safe and none blocks.
+
+  // For the next two, so that a sink knows its call before the first event. Never the same twice.
+  CallId NewCall();
+  // The sink gets exactly one OnEnd.
+  void Decode(CallId id, DecodeCall call, std::shared_ptr<CallSink> sink);
+  void Prefill(CallId id, PrefillCall call, std::shared_ptr<CallSink> sink);
+  void Break(CallId call);
+  void Sent(CallId call, int64_t events);
+
+  // Stops admission. `done` is called once, on the dispatcher's thread, when no call is open any more.
+  void Drain(absl::Duration grace, std::function<void(const DrainState&)> done);
+  void SetRole(WorkerRole role);
+
+  const WorkerFacts& facts() const;
+  MonoTime Now() const;
+  // As of the dispatcher's last round; the loads as of each engine's last step.
+  WorkerStatus Status() const;
+  // Not Ok: an engine is wedged or found an integrity violation, or the handoff could not fence a read.
+  absl::Status Health() const;
+
+ private:
+  struct Impl;
+  explicit Worker(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace baton

@@ -1,0 +1,25 @@
+#pragma once
+
+// proto/baton/worker.proto to and from the worker's plain structs. Thread-safe.
+
+#include "absl/status/statusor.h"
+#include "baton/worker.pb.h"
+#include "services/worker/worker.h"
+
+namespace baton {
+
+// A request's duration starts at `now`; none is unlimited (the worker has a limit of its own).
+// InvalidArgument for what no struct can hold; WorkerCore checks the rest.
+absl::StatusOr<DecodeCall> FromProto(const v1::DecodeRequest& request, MonoTime now);
+absl::StatusOr<PrefillCall> FromProto(const v1::PrefillRequest& request, MonoTime now);
+
+// `epoch` is this worker's.
+void ToProto(const CallEvent& event, const Epoch& epoch, v1::DecodeEvent* out);
+void ToProto(const CallEvent& event, const Epoch& epoch, v1::PrefillEvent* out);
+
+v1::Role ToProto(WorkerRole role);
+void ToProto(uint32_t rank, const EngineLoad& load, v1::RankLoad* out);
+void ToProto(const WorkerFacts& facts, v1::WorkerInfo* out);
+void ToProto(const Id128& id, v1::Id128* out);
+
+}  // namespace baton
