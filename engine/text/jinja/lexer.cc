@@ -142,6 +142,12 @@ class Lexer {
       is_float = true;
       end = digits(end + 1);
     }
+    if (end < rest.size() && absl::ascii_tolower(rest[end]) == 'e') {
+      const size_t sign = end + 1 < rest.size() && (rest[end + 1] == '+' || rest[end + 1] == '-') ? 1 : 0;
+      const size_t last = digits(end + 1 + sign);
+      is_float = last > end + 1 + sign;
+      end = is_float ? last : end;
+    }
     if (end < rest.size() && IsNameByte(rest[end])) return Error("a number runs into a name");
     std::string text(rest.substr(0, end));
     text.erase(std::remove(text.begin(), text.end(), '_'), text.end());

@@ -9,6 +9,36 @@
 namespace baton::testing {
 namespace {
 
+std::string AnyCodePoints(SplitMix& random) {
+  std::string out;
+  for (uint64_t left = 1 + random.Below(40); left > 0; --left) {
+    const auto code_point = static_cast<uint32_t>(random.Below(0x110000 - 0x800));
+    AppendUtf8(code_point < 0xD800 ? code_point : code_point + 0x800, &out);
+  }
+  return out;
+}
+
+std::string RandomBytes(SplitMix& random) {
+  std::string out;
+  for (uint64_t left = random.Below(81); left > 0; --left)
+    out.push_back(static_cast<char>(random.Below(256)));
+  return ReplaceInvalidUtf8(out);
+}
+
+std::string Printable(SplitMix& random) {
+  std::string out;
+  for (uint64_t left = 1 + random.Below(80); left > 0; --left)
+    out.push_back(static_cast<char>(32 + random.Below(95)));
+  return out;
+}
+
+template <typename T>
+void Put(std::string& out, T value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+}  // namespace
+
 std::string Unescape(std::string_view line) {
   std::string out;
   for (size_t i = 0; i < line.size(); ++i) {
@@ -39,36 +69,6 @@ std::string Unescape(std::string_view line) {
   }
   return out;
 }
-
-std::string AnyCodePoints(SplitMix& random) {
-  std::string out;
-  for (uint64_t left = 1 + random.Below(40); left > 0; --left) {
-    const auto code_point = static_cast<uint32_t>(random.Below(0x110000 - 0x800));
-    AppendUtf8(code_point < 0xD800 ? code_point : code_point + 0x800, &out);
-  }
-  return out;
-}
-
-std::string RandomBytes(SplitMix& random) {
-  std::string out;
-  for (uint64_t left = random.Below(81); left > 0; --left)
-    out.push_back(static_cast<char>(random.Below(256)));
-  return ReplaceInvalidUtf8(out);
-}
-
-std::string Printable(SplitMix& random) {
-  std::string out;
-  for (uint64_t left = 1 + random.Below(80); left > 0; --left)
-    out.push_back(static_cast<char>(32 + random.Below(95)));
-  return out;
-}
-
-template <typename T>
-void Put(std::string& out, T value) {
-  out.append(reinterpret_cast<const char*>(&value), sizeof(value));
-}
-
-}  // namespace
 
 uint64_t Fnv1a(std::string_view data, uint64_t hash) {
   for (const char byte : data) hash = (hash ^ static_cast<uint8_t>(byte)) * 0x100000001B3;

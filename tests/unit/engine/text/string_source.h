@@ -61,6 +61,9 @@ std::string PackText(std::string_view text);
 // Lines of a golden file by section name.
 std::map<std::string, std::vector<std::string>> ReadSections(const std::string& path);
 
+// Undoes \n, \t, \r, \\ and \x{HEX}.
+std::string Unescape(std::string_view line);
+
 std::string Hex(uint64_t hash);
 
 }  // namespace baton::testing
