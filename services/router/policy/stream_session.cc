@@ -58,7 +58,8 @@ SessionActions StreamSession::DecodeAccepted(Attempt attempt, Epoch epoch, uint3
 }
 
 SessionActions StreamSession::OfferToken(Attempt attempt, const StreamToken& token, MonoTime now) {
-  const EmissionVerdict verdict = done() ? EmissionVerdict::kStale : emission_.Offer(attempt, token);
+  const bool stale = attempt == attempt_ && !Serving(attempt);
+  const EmissionVerdict verdict = stale ? EmissionVerdict::kStale : emission_.Offer(attempt, token);
   switch (verdict) {
     case EmissionVerdict::kStale:
     case EmissionVerdict::kRepeated:
@@ -77,7 +78,7 @@ SessionActions StreamSession::OfferToken(Attempt attempt, const StreamToken& tok
 }
 
 SessionActions StreamSession::DecodeToken(Attempt attempt, const StreamToken& token, MonoTime now) {
-  if (Current(attempt) && state_ != State::kRunning) {
+  if (attempt == attempt_ && state_ == State::kOpening) {
     return AttemptBroken(absl::InternalError("a token came before the decode worker accepted the stream"),
                          now);
   }
@@ -86,7 +87,7 @@ SessionActions StreamSession::DecodeToken(Attempt attempt, const StreamToken& to
 
 SessionActions StreamSession::DecodeFinished(Attempt attempt, StreamFinish reason, HandoffOutcome kv,
                                              MonoTime now) {
-  if (!Current(attempt)) return {};
+  if (!Serving(attempt)) return {};
   if (counts_.handoff == HandoffOutcome::kUnknown) counts_.handoff = kv;
   if (!TokensOut() || reason == StreamFinish::kNone) {
     return AttemptBroken(absl::InternalError("the decode worker finished without a result"), now);
@@ -95,7 +96,7 @@ SessionActions StreamSession::DecodeFinished(Attempt attempt, StreamFinish reaso
 }
 
 SessionActions StreamSession::DecodeEnded(Attempt attempt, const absl::Status& status, MonoTime now) {
-  if (!Current(attempt)) return {};
+  if (!Serving(attempt)) return {};
   decode_open_ = false;
   if (status.ok())
     return AttemptBroken(absl::UnavailableError("the decode call ended before the stream did"), now);
@@ -106,7 +107,7 @@ SessionActions StreamSession::PrefillFirstToken(Attempt attempt, const StreamTok
                                                 uint32_t cached_tokens, StreamFinish finish, MonoTime now) {
   const bool first = !TokensOut();
   SessionActions actions = OfferToken(attempt, token, now);
-  if (!Current(attempt)) return actions;
+  if (!Serving(attempt)) return actions;
   if (first && TokensOut()) counts_.prefill_cached_tokens = cached_tokens;
   if (finish == StreamFinish::kNone || state_ != State::kRunning || !TokensOut()) return actions;
   for (SessionAction& action : End(Finish{finish})) actions.push_back(std::move(action));
@@ -119,7 +120,7 @@ SessionActions StreamSession::HandoffEnded(Attempt attempt, HandoffOutcome outco
 }
 
 SessionActions StreamSession::PrefillEnded(Attempt attempt, const absl::Status& status, MonoTime now) {
-  if (!Current(attempt)) return {};
+  if (!Serving(attempt)) return {};
   prefill_open_ = false;
   if (TokensOut()) return {};
   if (status.ok())

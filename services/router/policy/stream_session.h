@@ -137,6 +137,10 @@ class StreamSession {
 
  private:
   bool Current(Attempt attempt) const { return attempt == attempt_ && !done(); }
+  // Whether the attempt's calls still count: it is the current one and was not given up (kBackoff).
+  bool Serving(Attempt attempt) const {
+    return attempt == attempt_ && (state_ == State::kOpening || state_ == State::kRunning);
+  }
   bool TokensOut() const { return emission_.next_position() > 0; }
   void CancelCalls(SessionActions& actions);
   void PlaceNext(SessionActions& actions);
