@@ -46,17 +46,19 @@ void Calls::Start(Id id) {
   });
 }
 
-void Calls::Cancel(Id id) {
+bool Calls::Cancel(Id id) {
   const auto it = calls_.find(id);
-  if (it == calls_.end() || !it->second.client_open) return;
+  if (it == calls_.end() || !it->second.client_open) return false;
   it->second.client_open = false;
   if (it->second.start_held) it->second.server_done = true;
-  if (network_->IsCut(it->second.client, it->second.server)) {
-    it->second.cancel_held = true;
-    Count(it->second, "cancel stalled");
-    return ServerBreaks(id, Keepalive());
+  if (it->second.server_done) {
+    Forget(id);
+    return true;
   }
-  ServerBreaks(id, network_->Delay());
+  const bool stalled = network_->IsCut(it->second.client, it->second.server);
+  if (stalled) Count(it->second, "cancel stalled");
+  ServerBreaks(id, stalled ? Keepalive() : network_->Delay());
+  return true;
 }
 
 void Calls::Emit(Id id, std::function<void()> deliver) {

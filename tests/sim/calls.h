@@ -28,7 +28,7 @@ class Calls {
   explicit Calls(Network* network) : network_(network) {}
 
   Id Open(NodeId client, NodeId server, const char* what, Client client_side, Server server_side);
-  void Cancel(Id id);  // by the client: it hears nothing more
+  bool Cancel(Id id);  // by the client: it hears nothing more; false: the call was over for it
   // By the server. `deliver` runs at the client, in order.
   void Emit(Id id, std::function<void()> deliver);
   void End(Id id, absl::Status status);
@@ -56,7 +56,7 @@ class Calls {
     bool server_done = false;  // broken or ended, or will never start
     MonoTime last_to_client = absl::InfinitePast();
     std::vector<Message> held;  // the direction to the client is cut
-    bool start_held = false, cancel_held = false;
+    bool start_held = false;
   };
 
   void Start(Id id);

@@ -40,6 +40,17 @@ EngineOptions DrawEngine(Prng& prng) {
   return engine;
 }
 
+// So many sequences grow at once that their pages run out.
+void DrawTight(Prng& prng, WorldOptions* options) {
+  options->prefill_pages = prng.Range(10, 28);
+  options->decode_pages = prng.Range(10, 28);
+  options->decode_engine.max_running = prng.Range(6, 12);
+  options->max_new = prng.Range(30, 90);
+  options->max_prompt = prng.Range(24, 80);
+  options->arrivals = absl::Milliseconds(prng.Range(1, 200));
+  options->direct_below = static_cast<uint32_t>(prng.Range(0, 60));
+}
+
 }  // namespace
 
 WorldOptions DrawOptions(uint64_t seed) {
@@ -56,13 +67,13 @@ WorldOptions DrawOptions(uint64_t seed) {
   options.runner.eos_period = prng.Chance(500) ? static_cast<uint32_t>(prng.Range(6, 40)) : 0;
   options.prefill_engine = DrawEngine(prng);
   options.decode_engine = DrawEngine(prng);
-  const bool tight = !options.faults.calm && prng.Chance(400);
-  options.prefill_pages = tight ? prng.Range(12, 28) : prng.Range(40, 96);
-  options.decode_pages = tight ? prng.Range(12, 28) : prng.Range(40, 96);
-  options.requests = static_cast<int>(prng.Range(6, 20));
+  options.requests = static_cast<int>(prng.Range(6, 24));
   options.max_prompt = prng.Range(24, 140);
   options.max_new = prng.Range(4, 40);
   options.arrivals = absl::Milliseconds(prng.Range(5, 4000));
+  options.prefill_pages = prng.Range(40, 96);
+  options.decode_pages = prng.Range(40, 96);
+  if (!options.faults.calm && prng.Chance(350)) DrawTight(prng, &options);
   if (options.faults.calm) {
     options.prefill_engine.max_sequences = options.decode_engine.max_sequences = 64;
     options.prefill_pages = options.decode_pages = 400;
@@ -70,7 +81,7 @@ WorldOptions DrawOptions(uint64_t seed) {
     return options;
   }
   if (prng.Chance(500)) options.cancel_per_mille = static_cast<int>(prng.Range(50, 500));
-  if (prng.Chance(300)) options.slow_per_mille = static_cast<int>(prng.Range(50, 400));
+  if (prng.Chance(300)) options.slow_per_mille = static_cast<int>(prng.Range(50, 600));
   if (prng.Chance(300)) options.deadline_per_mille = static_cast<int>(prng.Range(50, 400));
   if (prng.Chance(400)) options.emission_buffer = prng.Range(4, 24);
   if (prng.Chance(300)) options.admit_inflight = static_cast<uint64_t>(prng.Range(2, 6));
@@ -82,7 +93,7 @@ const char* MutationName(Mutation mutation) {
   static constexpr const char* kNames[] = {
       "none",           "skip confirm",        "trust unverified", "no quarantine",   "forget fence",
       "forget lease end", "early fence",  "accept old attempt", "lose token",    "repeat position",
-      "ignore cancel",  "serve superseded",    "adopt early"};
+      "forget release",  "serve superseded",    "adopt early"};
   return kNames[static_cast<int>(mutation)];
 }
 

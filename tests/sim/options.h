@@ -22,7 +22,7 @@ enum class Mutation : uint8_t {
   kAcceptOldAttempt,    // the router takes tokens of any attempt for the current one's
   kLoseToken,           // now and then an event of a call is dropped
   kRepeatPosition,      // the worker's end emits a token again as the next position
-  kIgnoreCancel,        // a worker never hears of a broken call
+  kForgetRelease,       // ReleaseCommand never reaches the engine
   kServeSuperseded,     // a worker forgets the attempts that it has seen
   kAdoptEarly,          // the engine is told *held* as soon as the seal has come
 };

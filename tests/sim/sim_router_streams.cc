@@ -180,8 +180,9 @@ void SimRouter::OnDecodeEvent(const StreamId& id, uint32_t claim, Attempt attemp
       return stream.session.DecodeToken(as, TokenOf(*token), Now());
     }
     const DecodeFinished& finished = std::get<DecodeFinished>(event);
-    if (finished.kv == KvOutcome::kHeld) context_.coverage->Hit("stream/held");
-    if (finished.kv == KvOutcome::kLost) context_.coverage->Hit("stream/recomputed");
+    const std::string world = context_.options->faults.calm ? "calm stream/" : "stream/";
+    if (finished.kv == KvOutcome::kHeld) context_.coverage->Hit(world + "held");
+    if (finished.kv == KvOutcome::kLost) context_.coverage->Hit(world + "recomputed");
     return stream.session.DecodeFinished(attempt, FinishOf(finished.reason), OutcomeOf(finished.kv), Now());
   });
 }
@@ -207,9 +208,17 @@ void SimRouter::CancelCall(Stream& stream, bool decode) {
   std::optional<RouterCall>& call = decode ? stream.decode : stream.prefill;
   if (!call) return;
   life_->table.Discharge(call->rank, 1, call->tokens);
-  // What is under way still arrives for a moment after a cancel, as with gRPC.
-  context_.queue->After(node_, context_.network->prng()->Between(absl::Microseconds(1), absl::Milliseconds(2)),
-                        [this, id = call->id] { context_.calls->Cancel(id); });
+  // What is under way still arrives for a while after a cancel, and then the end, as with gRPC.
+  Prng& prng = *context_.network->prng();
+  const absl::Duration linger = absl::Microseconds(prng.Chance(200) ? prng.Range(1000, 80000) : prng.Range(1, 2000));
+  context_.queue->After(node_, linger, [this, id = call->id, attempt = call->attempt, decode, claim = stream.claim,
+                                        stream_id = stream.request().stream] {
+    if (!context_.calls->Cancel(id)) return;
+    Drive(stream_id, claim, [&](Stream& s) {
+      const absl::Status status = absl::CancelledError("cancelled by the router");
+      return decode ? s.session.DecodeEnded(attempt, status, Now()) : s.session.PrefillEnded(attempt, status, Now());
+    });
+  });
   call.reset();
 }
 

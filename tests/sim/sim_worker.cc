@@ -142,7 +142,6 @@ void SimWorker::ServeWatch(Calls::Id id, OnReport on_report) { life_->watchers[i
 
 void SimWorker::OnBroken(Calls::Id id) {
   life_->watchers.erase(id);
-  if (context_.Mutated(Mutation::kIgnoreCancel)) return;
   life_->core.OnCallBroken(id, Now());
   Flush();
 }
@@ -156,7 +155,10 @@ void SimWorker::Flush() {
 }
 
 void SimWorker::Act(WorkerAction action) {
-  if (auto* engine = std::get_if<SendEngine>(&action)) return life_->engine.Submit(std::move(engine->command));
+  if (auto* engine = std::get_if<SendEngine>(&action)) {
+    if (context_.Mutated(Mutation::kForgetRelease) && std::holds_alternative<ReleaseCommand>(engine->command)) return;
+    return life_->engine.Submit(std::move(engine->command));
+  }
   if (auto* handoff = std::get_if<SendHandoff>(&action)) return life_->handoff.Submit(std::move(handoff->command));
   if (const auto* emit = std::get_if<EmitEvent>(&action)) return Emit(*emit);
   const EndCall& end = std::get<EndCall>(action);
@@ -245,7 +247,14 @@ SimWorker::Totals SimWorker::totals() const {
 }
 
 void SimWorker::ReportTransitions() {
-  if (life_ != nullptr) life_->handoff.ReportTransitions();
+  if (life_ == nullptr) return;
+  life_->handoff.ReportTransitions();
+  const WorkerCounters& counters = life_->core.counters();
+  context_.coverage->Hit("worker/refused", counters.refused);
+  context_.coverage->Hit("worker/superseded", counters.superseded);
+  context_.coverage->Hit("worker/reader too slow", counters.too_slow);
+  context_.coverage->Hit("worker/call broken", counters.broken);
+  context_.coverage->Hit("worker/out of time", counters.out_of_time);
 }
 
 }  // namespace baton::sim
