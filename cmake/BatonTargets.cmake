@@ -41,11 +41,11 @@ function(baton_binary name)
 endfunction()
 
 # The environment of every test under a sanitizer: stop at the first report, and the reviewed suppressions.
-set(BATON_TEST_ENVIRONMENT "")
+set(BATON_TEST_ENVIRONMENT "BATON_SANITIZE=${BATON_SANITIZE}")
 if(BATON_SANITIZE MATCHES thread)
-  set(BATON_TEST_ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
+  list(APPEND BATON_TEST_ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
 elseif(BATON_SANITIZE MATCHES address)
-  set(BATON_TEST_ENVIRONMENT "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
+  list(APPEND BATON_TEST_ENVIRONMENT "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1")
 endif()
 
@@ -64,6 +64,17 @@ function(baton_test name)
   add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_KIND};${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "${BATON_TEST_ENVIRONMENT}")
+  foreach(label IN LISTS ARG_KIND ARG_LABELS)
+    baton_label_target(${label})
+    add_dependencies(baton_tests_${label} ${name})
+  endforeach()
+endfunction()
+
+# The target that builds every test with a label, and for Python tests every binary.
+function(baton_label_target label)
+  if(NOT TARGET baton_tests_${label})
+    add_custom_target(baton_tests_${label})
+  endif()
 endfunction()
 
 # baton_python_test(NAME KIND ... SRC x_test.py [TIMEOUT s] [LABELS ...]): a Python unittest file, by the interpreter of the
@@ -76,4 +87,8 @@ function(baton_python_test name)
   add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/tests/support/run_python_test.sh ${name} ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SRC})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_KIND};${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL TRUE
     ENVIRONMENT "BATON_BIN_DIR=${CMAKE_BINARY_DIR}/bin;BATON_SOURCE_DIR=${CMAKE_SOURCE_DIR};${BATON_TEST_ENVIRONMENT}")
+  foreach(label IN LISTS ARG_KIND ARG_LABELS)
+    baton_label_target(${label})
+    add_dependencies(baton_tests_${label} baton_binaries)
+  endforeach()
 endfunction()

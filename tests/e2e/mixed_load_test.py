@@ -1,0 +1,22 @@
+"""A minute of mixed_load.py: enough to catch a page that does not come home; memory needs the long form."""
+
+import unittest
+
+import mixed_load
+from local_cluster import SANITIZED, LocalCluster
+
+
+class MixedLoadTest(unittest.TestCase):
+    def test_pages_sum_to_total_and_come_home(self):
+        cluster = LocalCluster()
+        self.addCleanup(cluster.close)
+        report, problems = mixed_load.run(cluster, minutes=1, concurrency=4)
+        problems = [problem for problem in problems if not (SANITIZED and "grew" in problem)]
+        self.assertEqual(problems, [])
+        self.assertGreater(report["requests"]["finished"], 0)
+        self.assertGreater(report["requests"]["cancelled"], 0)
+        self.assertGreater(report["page_checks"], 10)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,143 @@
+"""The openai client against a running cluster: one prefill and two decode workers, the prompts read by one, answered by another."""
+
+import math
+import unittest
+
+from local_cluster import LocalCluster, wait_for
+
+try:
+    import openai
+except ImportError:
+    openai = None
+
+QUESTION = [{"role": "user", "content": "Name three colours of the rainbow."}]
+cluster = None
+
+
+def setUpModule():
+    global cluster
+    if openai is None:
+        raise unittest.SkipTest("the openai package is not installed (./baton test installs it where pip reaches an index)")
+    cluster = LocalCluster()
+
+
+def tearDownModule():
+    if cluster is not None:
+        cluster.close()
+
+
+class OpenAiTest(unittest.TestCase):
+    def setUp(self):
+        self.client = openai.OpenAI(base_url=cluster.url + "/v1", api_key="none", max_retries=0, timeout=300)
+
+    def chat(self, **options):
+        options = {"messages": QUESTION, "max_tokens": 16, "temperature": 0, **options}
+        return self.client.chat.completions.create(model=cluster.model, **options)
+
+    def complete(self, **options):
+        options = {"prompt": "The capital of France is", "max_tokens": 16, "temperature": 0, **options}
+        return self.client.completions.create(model=cluster.model, **options)
+
+    def test_models(self):
+        self.assertEqual([model.id for model in self.client.models.list()], [cluster.model])
+
+    def test_chat(self):
+        answer = self.chat()
+        self.assertEqual(answer.object, "chat.completion")
+        self.assertEqual(answer.choices[0].message.role, "assistant")
+        self.assertIn(answer.choices[0].finish_reason, ("stop", "length"))
+        self.assertEqual(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens)
+        self.assertLessEqual(answer.usage.completion_tokens, 16)
+
+    def test_a_stream_says_what_the_whole_answer_says(self):
+        whole = self.chat().choices[0]
+        pieces, finish, usage = [], None, None
+        for event in self.chat(stream=True, stream_options={"include_usage": True}):
+            usage = event.usage or usage
+            for choice in event.choices:
+                pieces.append(choice.delta.content or "")
+                finish = choice.finish_reason or finish
+        self.assertEqual("".join(pieces), whole.message.content)
+        self.assertEqual(finish, whole.finish_reason)
+        self.assertGreater(usage.completion_tokens, 0)
+
+    def test_completions(self):
+        whole = self.complete()
+        self.assertEqual(whole.object, "text_completion")
+        streamed = "".join(event.choices[0].text for event in self.complete(stream=True) if event.choices)
+        self.assertEqual(streamed, whole.choices[0].text)
+
+    def test_a_seed_gives_the_same_answer_again(self):
+        answers = [self.chat(temperature=1.0, seed=7).choices[0].message.content for _ in range(3)]
+        self.assertEqual(len(set(answers)), 1)
+
+    def test_n_choices(self):
+        choices = self.chat(n=3, temperature=1.0, seed=11).choices
+        self.assertEqual(sorted(choice.index for choice in choices), [0, 1, 2])
+        self.assertGreater(len({choice.message.content for choice in choices}), 1)
+
+    def test_logprobs(self):
+        choice = self.chat(logprobs=True, top_logprobs=3).choices[0]
+        self.assertGreater(len(choice.logprobs.content), 0)
+        for token in choice.logprobs.content:
+            self.assertEqual(len(token.top_logprobs), 3)
+            self.assertAlmostEqual(token.logprob, token.top_logprobs[0].logprob, places=4)
+            self.assertLessEqual(sum(math.exp(top.logprob) for top in token.top_logprobs), 1.0001)
+        self.assertEqual(len(self.complete(logprobs=2).choices[0].logprobs.token_logprobs), 16)
+
+    def test_stop_strings(self):
+        whole = self.complete(max_tokens=32).choices[0].text
+        stop = whole[len(whole) // 2:][:3]
+        stopped = self.complete(max_tokens=32, stop=[stop]).choices[0]
+        self.assertEqual(stopped.text, whole[:whole.index(stop)])
+        self.assertEqual(stopped.finish_reason, "stop")
+
+    def test_both_names_of_the_length_limit(self):
+        answer = self.client.chat.completions.create(model=cluster.model, messages=QUESTION, max_completion_tokens=3,
+                                                     extra_body={"ignore_eos": True})
+        self.assertEqual(answer.usage.completion_tokens, 3)
+        self.assertEqual(answer.choices[0].finish_reason, "length")
+
+    def test_errors(self):
+        with self.assertRaises(openai.NotFoundError):
+            self.client.chat.completions.create(model="no-such-model", messages=QUESTION)
+        for bad in ({"temperature": 9}, {"max_tokens": -1}, {"messages": []}, {"top_p": "high"}, {"n": 100000}):
+            with self.subTest(bad=bad), self.assertRaises(openai.BadRequestError) as caught:
+                self.chat(**bad)
+            self.assertIn("message", caught.exception.body)
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.complete(prompt="word " * 200000)
+        self.assertRegex(str(caught.exception), "(?i)long|context|large|token")
+
+    def test_malformed_bodies(self):
+        for body in (b"{", b"[]", b"", b"\xff\xfe", b"null", b'{"model": 3}', b'{"messages":[{"role":"user"}]}'):
+            with self.subTest(body=body):
+                status, answer = cluster.post("/v1/chat/completions", body)
+                self.assertEqual(status, 400)
+                self.assertTrue(answer["error"]["message"])
+
+    def test_cancel_gives_the_pages_back(self):
+        stream = self.chat(stream=True, max_tokens=2000, extra_body={"ignore_eos": True})
+        for _, event in zip(range(3), stream):
+            self.assertTrue(event.choices)
+        stream.close()
+        wait_for(cluster.idle, "the pages of a cancelled stream")
+
+    def test_the_prompt_was_read_elsewhere(self):
+        before = self.held()
+        self.complete(prompt="A prompt that nobody has asked before: " + "relay race, " * 30)
+        wait_for(lambda: self.held() > before, "a handoff that was held", seconds=20)
+
+    @staticmethod
+    def held():
+        total = 0
+        for process in cluster.processes():
+            if process["role"] == "decode":
+                metrics = cluster.metrics(process["http"])
+                total += sum(value for name, value in metrics.items()
+                             if name.startswith("baton_handoffs_total") and 'side="reader"' in name and 'outcome="held"' in name)
+        return total
+
+
+if __name__ == "__main__":
+    unittest.main()
