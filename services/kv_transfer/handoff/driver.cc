@@ -165,6 +165,11 @@ void HandoffDriver::Act(VerifyUnits& action) {
   reader_.OnVerified(action.tag, match, now_, &reader_actions_);
 }
 
+void HandoffDriver::Act(ClosePeer& action) {
+  wire_->Disconnect(action.peer);
+  connected_.erase(action.peer);
+}
+
 void HandoffDriver::Act(FenceOverdue& action) {
   healthy_ = false;
   spdlog::error("handoff {}: its reads were not fenced in time; this process must restart",

@@ -58,6 +58,7 @@ class HandoffDriver final : public WireHandler {
   void Act(PostPull& action);
   void Act(AbortPull& action) { wire_->Abort(action.tag); }
   void Act(VerifyUnits& action);
+  void Act(ClosePeer& action);
   void Act(FenceOverdue& action);
   template <typename Event>
   void Act(Event& event) {

@@ -100,7 +100,7 @@ void HandoffReader::OnReadDone(uint64_t tag, const absl::Status& status, MonoTim
     Enqueue(pull);
   } else {
     ++counters_.reads_failed;
-    Lose(pull, absl::FailedPreconditionError(absl::StrCat("a read was refused: ", status.message())), now, out);
+    Lose(pull, absl::FailedPreconditionError(absl::StrCat("a read failed: ", status.message())), now, out);
   }
   PumpReads(now, out);
   File(id);
@@ -139,6 +139,11 @@ MonoTime HandoffReader::NextDeadline() const {
 
 void HandoffReader::Tick(Pull& pull, MonoTime now, ReaderActions* out) {
   if (pull.state() == ReaderState::kFencing) {
+    if (now >= pull.close_by) {
+      pull.close_by = absl::InfiniteFuture();
+      ++counters_.peers_closed;
+      out->push_back(ClosePeer{pull.peer()});
+    }
     if (now < pull.fence_by) return;
     pull.fence_by = absl::InfiniteFuture();
     ++counters_.fences_late;
@@ -207,6 +212,7 @@ void HandoffReader::Lose(Pull& pull, absl::Status status, MonoTime now, ReaderAc
     return Erase(id);
   }
   SetState(pull, ReaderState::kFencing);
+  pull.close_by = now + options_.fence_timeout / 2;
   pull.fence_by = now + options_.fence_timeout;
   for (auto& [tag, read] : pull.reads()) {
     if (!read.aborted) out->push_back(AbortPull{tag});

@@ -155,7 +155,7 @@ bool Pull::FinishVerify(uint64_t tag) {
 }
 
 MonoTime Pull::NextDeadline() const {
-  if (state_ == ReaderState::kFencing) return fence_by;
+  if (state_ == ReaderState::kFencing) return std::min(close_by, fence_by);
   MonoTime next = std::min({begun_.deadline, next_request, next_renew});
   if (state_ == ReaderState::kPulling) next = std::min(next, lease_until());
   for (const auto& [tag, read] : reads_) {

@@ -92,6 +92,7 @@ class Pull {
   MonoTime next_request;                          // Open or Confirm
   MonoTime next_renew = absl::InfiniteFuture();
   absl::Duration renew_every = absl::InfiniteDuration();
+  MonoTime close_by = absl::InfiniteFuture();  // while fencing
   MonoTime fence_by = absl::InfiniteFuture();
   MonoTime NextDeadline() const;
 

@@ -40,7 +40,7 @@ struct ReaderCounters {
   uint64_t reads = 0, reads_failed = 0, reads_aborted = 0, bytes_read = 0;
   uint64_t checksum_failures = 0;
   uint64_t resent = 0;
-  uint64_t fences_late = 0;
+  uint64_t peers_closed = 0, fences_late = 0;
   uint64_t stale = 0;      // messages of no pull of ours, of another lease or epoch; repeated offers
   uint64_t malformed = 0;  // verbs that no owner sends, or with impossible content
   uint64_t ignored_commands = 0;
@@ -62,12 +62,16 @@ struct VerifyUnits {
   uint64_t tag = 0;
   std::vector<UnitCheck> units;
 };
+// Aborting did not end the reads in half the fence timeout: close the connection, so that they complete as Cancelled.
+struct ClosePeer {
+  PeerId peer = 0;
+};
 // Reads of `id` outlived the fence timeout: the process cannot vouch for its memory any more and must restart.
 struct FenceOverdue {
   HandoffId id;
 };
 
-using ReaderAction = std::variant<WireSend, PostPull, AbortPull, VerifyUnits, FenceOverdue, PullHeld, PullLost, PullFenced>;
+using ReaderAction = std::variant<WireSend, PostPull, AbortPull, VerifyUnits, ClosePeer, FenceOverdue, PullHeld, PullLost, PullFenced>;
 using ReaderActions = std::vector<ReaderAction>;
 
 }  // namespace baton

@@ -156,9 +156,9 @@ class LoopbackTransport final : public Transport {
   std::deque<std::pair<uint64_t, absl::Status>> done_;
 };
 
-std::unique_ptr<Transport> LoopbackNetwork::NewTransport() {
+std::unique_ptr<Transport> LoopbackNetwork::NewTransport(std::string endpoint) {
   absl::MutexLock lock(&mutex_);
-  std::string endpoint = absl::StrCat("loopback:", ++last_endpoint_);
+  if (endpoint.empty()) endpoint = absl::StrCat("loopback:", ++last_endpoint_);
   inboxes_[endpoint];
   return std::make_unique<LoopbackTransport>(this, std::move(endpoint));
 }

@@ -45,7 +45,8 @@ struct LoopbackOptions {
 class LoopbackNetwork {
  public:
   LoopbackNetwork(LoopbackOptions options, const Clock* clock) : options_(std::move(options)), clock_(clock) {}
-  std::unique_ptr<Transport> NewTransport();
+  // A given endpoint must not be in use: a process that restarts at its old address.
+  std::unique_ptr<Transport> NewTransport(std::string endpoint = "");
   // The earliest due time of a waiting frame.
   MonoTime NextDue() const;
 

@@ -73,7 +73,7 @@ absl::Status ZmqSocket::Set(int option, const std::string& value) {
   return zmq_setsockopt(raw(), option, value.data(), value.size()) == 0 ? absl::OkStatus() : Error("socket option");
 }
 
-absl::Status ZmqSocket::Configure(const ZmqOptions& options) {
+absl::Status ZmqSocket::Configure(const ZmqOptions& options, const std::string& address) {
   const auto ms = [](absl::Duration d) { return static_cast<int>(absl::ToInt64Milliseconds(d)); };
   const std::pair<int, int> settings[] = {{ZMQ_LINGER, 0},
                                           {ZMQ_SNDHWM, options.high_water},
@@ -84,7 +84,7 @@ absl::Status ZmqSocket::Configure(const ZmqOptions& options) {
                                           {ZMQ_RECONNECT_IVL, ms(options.reconnect_min)},
                                           {ZMQ_RECONNECT_IVL_MAX, ms(options.reconnect_max)},
                                           {ZMQ_TCP_KEEPALIVE, 1},
-                                          {ZMQ_IPV6, 1}};
+                                          {ZMQ_IPV6, address.find('[') != std::string::npos}};
   for (const auto& [option, value] : settings) BATON_RETURN_IF_ERROR(Set(option, value));
   const int64_t max_message = options.max_message_bytes;
   if (zmq_setsockopt(raw(), ZMQ_MAXMSGSIZE, &max_message, sizeof max_message) != 0) return Error("ZMQ_MAXMSGSIZE");
@@ -95,7 +95,7 @@ absl::StatusOr<ZmqSocket> ZmqSocket::Router(void* context, const ZmqOptions& opt
   void* raw = zmq_socket(context, ZMQ_ROUTER);
   if (raw == nullptr) return Error("socket");
   ZmqSocket socket(raw, true);
-  BATON_RETURN_IF_ERROR(socket.Configure(options));
+  BATON_RETURN_IF_ERROR(socket.Configure(options, options.bind));
   BATON_RETURN_IF_ERROR(socket.Set(ZMQ_ROUTER_MANDATORY, 1));
   if (!options.curve_secret_key.empty()) {
     BATON_RETURN_IF_ERROR(socket.Set(ZMQ_CURVE_SERVER, 1));
@@ -114,7 +114,7 @@ absl::StatusOr<ZmqSocket> ZmqSocket::Dealer(void* context, const ZmqOptions& opt
   void* raw = zmq_socket(context, ZMQ_DEALER);
   if (raw == nullptr) return Error("socket");
   ZmqSocket socket(raw, false);
-  BATON_RETURN_IF_ERROR(socket.Configure(options));
+  BATON_RETURN_IF_ERROR(socket.Configure(options, endpoint));
   if (!server_key.empty()) {
     BATON_RETURN_IF_ERROR(socket.Set(ZMQ_CURVE_SERVERKEY, server_key));
     BATON_RETURN_IF_ERROR(socket.Set(ZMQ_CURVE_PUBLICKEY, options.curve_public_key));

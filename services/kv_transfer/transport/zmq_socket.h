@@ -17,7 +17,7 @@
 namespace baton {
 
 struct ZmqOptions {
-  std::string bind = "tcp://127.0.0.1:0";  // port 0: the system's choice
+  std::string bind = "tcp://127.0.0.1:0";  // port 0: the system's choice; IPv6 in brackets
   std::string advertise_host;              // in endpoint(), instead of the bound one; needed when bound to a wildcard
   int io_threads = 1;
   int high_water = 512;                    // messages queued per peer and direction
@@ -79,7 +79,7 @@ class ZmqSocket {
     void operator()(void* socket) const;
   };
   ZmqSocket(void* socket, bool router) : socket_(socket), router_(router) {}
-  absl::Status Configure(const ZmqOptions& options);
+  absl::Status Configure(const ZmqOptions& options, const std::string& address);
   absl::Status Set(int option, int value);
   absl::Status Set(int option, const std::string& value);
 

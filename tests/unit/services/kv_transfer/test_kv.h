@@ -3,6 +3,7 @@
 // What the handoff's tests share: a small layout, pools in memory, and sequences with known bytes.
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <random>
 #include <vector>
@@ -28,7 +29,10 @@ class TestMemory final : public KvMemory {
   }
   void Randomize(std::mt19937_64& rng) {
     for (auto& pool : pools_) {
-      for (std::byte& byte : pool) byte = static_cast<std::byte>(rng());
+      for (size_t i = 0; i + 8 <= pool.size(); i += 8) {
+        const uint64_t word = rng();
+        std::memcpy(pool.data() + i, &word, 8);
+      }
     }
   }
 
