@@ -36,10 +36,12 @@ def main():
     folder, name = str(pathlib.Path(path).parent), pathlib.Path(path).name
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32).eval()
+    # The mask is given because generate() would take end tokens within a prompt for padding.
     with open(out, "w") as f, torch.no_grad():
         for group in make_prompts(tokenizer):
             result = model.generate(
-                torch.tensor(group), max_new_tokens=NEW_TOKENS, do_sample=False, num_beams=1, eos_token_id=None,
+                torch.tensor(group), attention_mask=torch.ones_like(torch.tensor(group)),
+                max_new_tokens=NEW_TOKENS, do_sample=False, num_beams=1, eos_token_id=None,
                 pad_token_id=2, output_logits=True, return_dict_in_generate=True,
             )
             logits = torch.stack(result.logits, dim=1)

@@ -28,7 +28,8 @@ def main():
     torch.manual_seed(20240607)
     with torch.no_grad():
         windows = model.generate(
-            torch.tensor(begins), max_new_tokens=WINDOW_TOKENS - BEGIN_TOKENS, do_sample=True, temperature=1.0, top_k=0,
+            torch.tensor(begins), attention_mask=torch.ones_like(torch.tensor(begins)),
+            max_new_tokens=WINDOW_TOKENS - BEGIN_TOKENS, do_sample=True, temperature=1.0, top_k=0,
             top_p=1.0, eos_token_id=None, pad_token_id=2,
         )
     assert windows.shape == (WINDOWS, WINDOW_TOKENS)
