@@ -195,13 +195,13 @@ absl::StatusOr<Value> Interpreter::CallMacro(const Statement& macro, const Argum
     status = value.status();
     if (status.ok()) scopes_.back().emplace_back(macro.targets[i], *std::move(value));
   }
-  absl::StatusOr<std::string> text = status;
-  if (status.ok()) text = Capture(macro.bodies[0]);
+  const absl::StatusOr<std::string> text =
+      status.ok() ? Capture(macro.bodies[0]) : absl::StatusOr<std::string>(status);
   scopes_.pop_back();
   frame_ = outer_frame;
   loop_depth_ = outer_loops;
   BATON_RETURN_IF_ERROR(text.status());
-  return Value::String(*std::move(text));
+  return Value::String(*text);
 }
 
 absl::StatusOr<Value> Interpreter::CallFunction(absl::string_view name, Arguments arguments) {

@@ -74,8 +74,10 @@ Result AttributePath(const Value& item, const Value& path) {
   return value;
 }
 
-// select, reject, selectattr, rejectattr; `bound` starts with the attribute in the latter two.
+// select, reject, selectattr, rejectattr; `bound` starts with the attribute in the latter two. As in Jinja2,
+// an input that is false, None included, yields nothing; so it does in map.
 Result Select(const Value& input, const Bound& bound, bool by_attribute, bool keep, Budget& budget) {
+  if (!Truthy(input)) return MakeList({}, ListKind::kGenerator);
   BATON_ASSIGN_OR_RETURN(const std::vector<Value> items, Iterate(input, budget));
   const size_t test_at = by_attribute ? 1 : 0;
   Arguments arguments;
@@ -107,6 +109,7 @@ Result Map(const Value& input, const Bound& bound, Budget& budget) {
   if (bound[0].has_value()) {
     BATON_RETURN_IF_ERROR(CheckArguments(*FindFilter(*bound[0]->AsText()), 0, {}));
   }
+  if (!Truthy(input)) return MakeList({}, ListKind::kGenerator);
   BATON_ASSIGN_OR_RETURN(std::vector<Value> items, Iterate(input, budget));
   for (Value& item : items) {
     auto mapped = bound[1].has_value() ? AttributePath(item, *bound[1])
@@ -139,7 +142,12 @@ Result Reverse(const Value& input, Budget& budget) {
   return MakeList(std::move(items), ListKind::kGenerator);
 }
 
-Result Json(const Value& input, const std::optional<Value>& indent) {
+// As transformers defines it: ensure_ascii is false unless given.
+Result Json(const Value& input, const std::optional<Value>& indent,
+            const std::optional<Value>& ensure_ascii) {
+  if (ensure_ascii.has_value() && Truthy(*ensure_ascii)) {
+    return absl::UnimplementedError("tojson with ensure_ascii is not supported");
+  }
   if (!indent.has_value() || indent->IsNone()) return Text(ToJson(input, -1));
   if (!indent->IsInteger() || indent->Integer() < 0 || indent->Integer() > kMaxIndent) {
     return absl::InvalidArgumentError("tojson needs an indent from 0 to 32");
@@ -236,7 +244,7 @@ absl::StatusOr<Value> ApplyFilter(absl::string_view name, const Value& input, co
   const Bound bound = Bind(*FindFilter(name), arguments);
   BATON_RETURN_IF_ERROR(budget.SpendBytes(Weight(input)));
   if (name == "default" || name == "d") return Default(input, bound);
-  if (name == "tojson") return Json(input, bound[0]);
+  if (name == "tojson") return Json(input, bound[1], bound[0]);
   if (name == "int") return ToInteger(input, bound[0]);
   if (name == "float") return ToFloat(input, bound[0]);
   if (name == "abs") {

@@ -75,7 +75,7 @@ std::vector<std::string> SplitSpaces(absl::string_view text, int64_t most) {
   text = StripLeft(text);
   while (!text.empty()) {
     if (most >= 0 && static_cast<int64_t>(out.size()) == most) {
-      out.emplace_back(StripRight(text));
+      out.emplace_back(text);
       break;
     }
     size_t end = 0;

@@ -46,7 +46,7 @@ const Signature* FindFilter(absl::string_view name) {
       {"selectattr", {"attribute", "test", "argument"}, 1},
       {"string", {}},
       {"title", {}},
-      {"tojson", {"indent"}},
+      {"tojson", {"ensure_ascii", "indent"}},
       {"trim", {"chars"}},
       {"upper", {}},
   };
