@@ -220,9 +220,12 @@ void DensePanels(const GemmArgs& a, int64_t panel) {
   for (int p = 0; p < kPanels; ++p) {
     UnpackPanel<V, Unpack>(a, panel + p, a.scratch + p * a.w->cols() * kPanelRows);
   }
-  for (int64_t row = 0; row < a.m; row += V::kDenseRows) {
-    const int64_t rows = a.m - row < V::kDenseRows ? a.m - row : V::kDenseRows;
+  // Tiles of nearly equal height: a tile of few rows uses the registers badly.
+  int64_t tiles = (a.m + V::kDenseRows - 1) / V::kDenseRows;
+  for (int64_t row = 0; row < a.m; --tiles) {
+    const int64_t rows = (a.m - row + tiles - 1) / tiles;
     DenseRows<V, kPanels>(a, row, rows, panel);
+    row += rows;
   }
 }
 
