@@ -75,12 +75,20 @@ void Connection::Stop() {
              [self = shared_from_this()] { self->Close(HttpClose::kServerStopping); });
 }
 
+void Connection::Retire() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    self->keep_alive_ = false;
+    if (self->exchange_ != 0) return;
+    self->close_when_written_ = true;
+    if (!self->write_active_) self->Close(HttpClose::kServerStopping);
+  });
+}
+
 void Connection::Post(std::function<void()> task) {
   asio::post(socket_.get_executor(), std::move(task));
 }
 
-// --- reading
-// --------------------------------------------------------------------------------------------------------
+// --- reading ---
 
 void Connection::ReadRequest() {
   parser_.emplace();
@@ -183,8 +191,7 @@ void Connection::NextRequest() {
   WatchForClose();
 }
 
-// --- writing
-// --------------------------------------------------------------------------------------------------------
+// --- writing ---
 
 void Connection::Respond(uint64_t number, HttpResponse response) {
   if (!Open(number) || streaming_) return;
@@ -259,8 +266,26 @@ void Connection::OnWritten(Error error) {
   if (exchange_ == 0 && !reading_) NextRequest();
 }
 
-// --- ends
-// -----------------------------------------------------------------------------------------------------------
+// Closing with unread input would reset the connection and could destroy the answer on its way: reads on for
+// a while.
+void Connection::Linger() {
+  Error ignored;
+  if (discarded_ == 0) {
+    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    Expect(kLingerTime, HttpClose::kClientGone);
+  }
+  buffer_.clear();
+  socket_.async_read_some(buffer_.prepare(limits_.max_read_ahead_bytes),
+                          [self = shared_from_this()](Error error, size_t bytes) {
+                            self->discarded_ += bytes;
+                            if (self->closed_) return;
+                            if (error || self->discarded_ > kMaxDiscardedBytes)
+                              return self->Close(HttpClose::kClientGone);
+                            self->Linger();
+                          });
+}
+
+// --- ends ---
 
 void Connection::OnClosed(uint64_t number, std::function<void(HttpClose)> callback) {
   if (Open(number)) on_closed_ = std::move(callback);

@@ -29,7 +29,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void Start();
   // Answers 503 and closes, without reading a request.
   void Refuse();
-  void Stop();  // thread-safe
+  void Stop();    // thread-safe: closes now
+  void Retire();  // thread-safe: closes as soon as no exchange is open and nothing is left to send
 
   // For the exchange numbered `number`; ignored if it is not the open one.
   void Post(std::function<void()> task);

@@ -39,11 +39,12 @@ struct HttpServer::Impl {
 
   void Serve(asio::ip::tcp::socket socket) {
     const bool full = open.fetch_add(1) >= limits.max_connections;
-    auto connection =
-        std::make_shared<Connection>(std::move(socket), limits, handler, [this] { open.fetch_sub(1); });
+    auto connection = std::make_shared<Connection>(std::move(socket), limits, handler, [this] { Ended(); });
     {
       absl::MutexLock lock(&mutex);
-      connections.remove_if([](const std::weak_ptr<Connection>& weak) { return weak.expired(); });
+      if (connections.size() > 2 * open.load()) {
+        connections.remove_if([](const std::weak_ptr<Connection>& weak) { return weak.expired(); });
+      }
       connections.push_back(connection);
     }
     if (full) {
@@ -53,8 +54,27 @@ struct HttpServer::Impl {
     }
   }
 
+  void ForEach(const std::function<void(Connection&)>& act) {
+    std::vector<std::shared_ptr<Connection>> alive;
+    {
+      absl::MutexLock lock(&mutex);
+      for (const auto& weak : connections) alive.push_back(weak.lock());
+    }
+    for (const auto& connection : alive) {
+      if (connection != nullptr) act(*connection);
+    }
+  }
+
+  // Under the mutex, so that Stop notices.
+  void Ended() {
+    absl::MutexLock lock(&mutex);
+    open.fetch_sub(1);
+  }
+
   const HttpLimits limits;
   HttpHandler& handler;
+  absl::Mutex mutex;  // outlives the loop, whose last connections end with it
+  std::list<std::weak_ptr<Connection>> connections ABSL_GUARDED_BY(mutex);
   std::atomic<uint32_t> open{0};
   std::atomic<bool> stopping{false};
   asio::io_context io;
@@ -63,14 +83,12 @@ struct HttpServer::Impl {
   asio::ip::tcp::acceptor acceptor{accept_strand};
   asio::steady_timer retry{accept_strand};
   uint16_t port = 0;
-  absl::Mutex mutex;
-  std::list<std::weak_ptr<Connection>> connections ABSL_GUARDED_BY(mutex);
   std::vector<std::thread> threads;
 };
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpServer::~HttpServer() {
-  Stop();
+  Stop(absl::ZeroDuration());
 }
 uint16_t HttpServer::port() const {
   return impl_->port;
@@ -99,19 +117,20 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
-void HttpServer::Stop() {
+void HttpServer::Stop(absl::Duration grace) {
   if (impl_->stopping.exchange(true)) return;
   asio::post(impl_->accept_strand, [raw = impl_.get()] {
     boost::system::error_code ignored;
     raw->acceptor.close(ignored);
     raw->retry.cancel();
   });
-  {
+  impl_->ForEach([](Connection& connection) { connection.Retire(); });
+  if (grace > absl::ZeroDuration()) {
     absl::MutexLock lock(&impl_->mutex);
-    for (const auto& weak : impl_->connections) {
-      if (auto connection = weak.lock()) connection->Stop();
-    }
+    const auto none = [this] { return impl_->open.load() == 0; };
+    impl_->mutex.AwaitWithTimeout(absl::Condition(&none), grace);
   }
+  impl_->ForEach([](Connection& connection) { connection.Stop(); });
   impl_->work.reset();
   for (std::thread& thread : impl_->threads) thread.join();
 }

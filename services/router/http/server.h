@@ -21,8 +21,9 @@ class HttpServer {
   ~HttpServer();  // stops
   uint16_t port() const;
   uint32_t connections() const;
-  // Closes the listener and every connection (open exchanges hear kServerStopping), then joins the threads.
-  void Stop();
+  // Closes the listener and idle connections, lets others finish for up to `grace`, then closes them (open
+  // exchanges hear kServerStopping) and joins the threads.
+  void Stop(absl::Duration grace);
 
  private:
   struct Impl;

@@ -151,6 +151,10 @@ struct WorkerCalls::Impl {
 
 WorkerCalls::WorkerCalls(const WorkerCallsConfig& config) : impl_(std::make_unique<Impl>(config)) {}
 WorkerCalls::~WorkerCalls() {
+  Shutdown();
+}
+
+void WorkerCalls::Shutdown() {
   impl_->open.CancelAndWait();
 }
 

@@ -79,7 +79,9 @@ struct WorkerCallsConfig {
 class WorkerCalls {
  public:
   explicit WorkerCalls(const WorkerCallsConfig& config);
-  ~WorkerCalls();  // cancels every call and waits for its end
+  ~WorkerCalls();  // Shutdown
+  // Cancels every call and waits for its end; later calls end at once.
+  void Shutdown();
 
   std::shared_ptr<Call> Decode(const std::string& endpoint, const GenerateSpec& spec,
                                const CallParameters& parameters, const std::optional<KvSourceRank>& source,

@@ -1,0 +1,167 @@
+// baton-router: the OpenAI API in front of prefill and decode workers.
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+#include "common/listen.h"
+#include "common/log.h"
+#include "services/router/openai/json_text.h"
+#include "services/router/router.h"
+
+ABSL_FLAG(std::string, listen, "127.0.0.1:8000", "HTTP address to serve on; port 0 takes any free one");
+ABSL_FLAG(std::string, model, "",
+          "GGUF file the workers serve; its tokenizer, chat template and context length are read");
+ABSL_FLAG(std::string, model_name, "", "name in the API; empty: the file's name without .gguf");
+ABSL_FLAG(std::string, name, "router", "this process's name in the address file");
+ABSL_FLAG(std::vector<std::string>, worker, {}, "workers as host:port,host:port,... (their gRPC addresses)");
+ABSL_FLAG(std::string, workers_file, "", "file with one host:port a line, read again whenever it changes");
+ABSL_FLAG(std::string, workers_dns, "",
+          "name:port whose every address is a worker, resolved again every few seconds");
+ABSL_FLAG(uint32_t, conditional_prefill_tokens, 64,
+          "prompts shorter than this are computed by the decode worker itself");
+ABSL_FLAG(uint64_t, max_body_bytes, 4u << 20, "largest request body");
+ABSL_FLAG(uint32_t, max_header_bytes, 16u << 10, "largest request header");
+ABSL_FLAG(uint32_t, max_prompt_tokens, 1u << 20, "longest prompt; the model's context bounds it too");
+ABSL_FLAG(uint32_t, max_connections, 1024, "client connections; further ones are answered 503");
+ABSL_FLAG(uint64_t, max_inflight, 256, "requests worked on at once");
+ABSL_FLAG(uint64_t, max_inflight_tokens, 1u << 20, "tokens (prompt and answer) of those");
+ABSL_FLAG(uint64_t, max_queue, 256, "requests waiting for a place; further ones are answered 429");
+ABSL_FLAG(uint64_t, max_queue_tokens, 1u << 20, "tokens of those");
+ABSL_FLAG(absl::Duration, max_queue_time, absl::Seconds(30), "longest wait for a place");
+ABSL_FLAG(absl::Duration, request_timeout, absl::Seconds(600), "longest life of a request");
+ABSL_FLAG(absl::Duration, header_timeout, absl::Seconds(10), "time for a request's header to arrive");
+ABSL_FLAG(absl::Duration, body_timeout, absl::Seconds(30), "time for a request's body to arrive");
+ABSL_FLAG(absl::Duration, idle_timeout, absl::Seconds(75), "time an idle connection is kept");
+ABSL_FLAG(absl::Duration, write_timeout, absl::Seconds(30), "time a client may take to read what was sent");
+ABSL_FLAG(uint64_t, max_send_buffer_bytes, 1u << 20, "unread bytes after which a slow reader is cut off");
+ABSL_FLAG(absl::Duration, accept_timeout, absl::Seconds(10),
+          "time for a decode worker to accept or refuse a stream");
+ABSL_FLAG(absl::Duration, first_token_timeout, absl::Seconds(300), "time for a placed stream's first token");
+ABSL_FLAG(absl::Duration, stall_timeout, absl::Seconds(60), "longest gap between a stream's tokens");
+ABSL_FLAG(absl::Duration, silence_timeout, absl::Seconds(1),
+          "a worker that reports nothing for so long gets no new streams");
+ABSL_FLAG(uint32_t, max_attempts, 3, "placements of a stream that has not begun to answer");
+ABSL_FLAG(int, io_threads, 2, "threads for HTTP, JSON and tokenising");
+ABSL_FLAG(std::string, address_file, "", "written when listening: JSON with name, role, http and pid");
+ABSL_FLAG(absl::Duration, drain_grace, absl::Seconds(30), "time for open requests to finish after SIGTERM");
+ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off");
+
+namespace baton::router {
+namespace {
+
+constexpr char kUsage[] =
+    "Serves the OpenAI API (chat completions, completions, models; streaming and not) over prefill and "
+    "decode workers.\n\n"
+    "  baton-router --model=model.gguf --worker=10.0.0.1:9001,10.0.0.2:9001 --listen=0.0.0.0:8000\n\n"
+    "Workers say themselves what they do; give the addresses of all of them, in any order, by --worker, "
+    "--workers_file or\n"
+    "--workers_dns. The same port answers /healthz, /readyz, /metrics and /baton/status. SIGTERM drains.";
+
+absl::StatusOr<RouterConfig> ConfigFromFlags() {
+  RouterConfig config;
+  const absl::StatusOr<HostPort> listen = ParseHostPort(absl::GetFlag(FLAGS_listen));
+  if (!listen.ok()) return listen.status();
+  if (absl::GetFlag(FLAGS_model).empty())
+    return absl::InvalidArgumentError("--model is needed: the GGUF file the workers serve");
+  config.host = listen->host;
+  config.port = listen->port;
+  config.io_threads = std::max(1, absl::GetFlag(FLAGS_io_threads));
+  config.model_path = absl::GetFlag(FLAGS_model);
+  config.model_name = absl::GetFlag(FLAGS_model_name);
+  config.max_prompt_tokens = absl::GetFlag(FLAGS_max_prompt_tokens);
+  config.request_timeout = absl::GetFlag(FLAGS_request_timeout);
+  config.http.max_body_bytes = absl::GetFlag(FLAGS_max_body_bytes);
+  config.http.max_header_bytes = absl::GetFlag(FLAGS_max_header_bytes);
+  config.http.max_connections = absl::GetFlag(FLAGS_max_connections);
+  config.http.max_send_buffer_bytes = absl::GetFlag(FLAGS_max_send_buffer_bytes);
+  config.http.header_timeout = absl::GetFlag(FLAGS_header_timeout);
+  config.http.body_timeout = absl::GetFlag(FLAGS_body_timeout);
+  config.http.idle_timeout = absl::GetFlag(FLAGS_idle_timeout);
+  config.http.write_timeout = absl::GetFlag(FLAGS_write_timeout);
+  config.admission.max_inflight = absl::GetFlag(FLAGS_max_inflight);
+  config.admission.max_inflight_tokens = absl::GetFlag(FLAGS_max_inflight_tokens);
+  config.admission.max_queue = absl::GetFlag(FLAGS_max_queue);
+  config.admission.max_queue_tokens = absl::GetFlag(FLAGS_max_queue_tokens);
+  config.admission.max_queue_time = absl::GetFlag(FLAGS_max_queue_time);
+  config.session.max_attempts = absl::GetFlag(FLAGS_max_attempts);
+  config.session.accept_timeout = absl::GetFlag(FLAGS_accept_timeout);
+  config.session.first_token_timeout = absl::GetFlag(FLAGS_first_token_timeout);
+  config.session.stall_timeout = absl::GetFlag(FLAGS_stall_timeout);
+  config.registry.placement.direct_below_tokens = absl::GetFlag(FLAGS_conditional_prefill_tokens);
+  config.registry.table.silence_timeout = absl::GetFlag(FLAGS_silence_timeout);
+  config.discovery.workers = absl::GetFlag(FLAGS_worker);
+  config.discovery.file = absl::GetFlag(FLAGS_workers_file);
+  config.discovery.dns_name = absl::GetFlag(FLAGS_workers_dns);
+  return config;
+}
+
+// Written whole or not at all.
+absl::Status WriteAddressFile(const std::string& path, const std::string& http) {
+  const std::string unfinished = absl::StrCat(path, ".", getpid(), ".tmp");
+  {
+    std::ofstream file(unfinished);
+    file << R"({"name":)" << JsonString(absl::GetFlag(FLAGS_name)) << R"(,"role":"router","http":)"
+         << JsonString(http) << R"(,"pid":)" << getpid() << "}\n";
+    if (!file.flush()) return absl::UnavailableError(absl::StrCat("cannot write ", unfinished));
+  }
+  std::error_code error;
+  std::filesystem::rename(unfinished, path, error);
+  return error ? absl::UnavailableError(absl::StrCat("cannot write ", path, ": ", error.message()))
+               : absl::OkStatus();
+}
+
+absl::Status Run(const sigset_t& signals) {
+  absl::StatusOr<RouterConfig> config = ConfigFromFlags();
+  if (!config.ok()) return config.status();
+  const SteadyClock clock;
+  absl::StatusOr<std::unique_ptr<Router>> router = Router::Start(*config, clock);
+  if (!router.ok()) return router.status();
+  const std::string http = HostPort{config->host, (*router)->port()}.ToString();
+  spdlog::info("serving {} on http://{}", (*router)->model_name(), http);
+  if (const std::string path = absl::GetFlag(FLAGS_address_file); !path.empty()) {
+    if (const absl::Status status = WriteAddressFile(path, http); !status.ok()) return status;
+  }
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("draining {} open requests", (*router)->open_requests());
+  const bool finished = (*router)->Drain(absl::GetFlag(FLAGS_drain_grace));
+  spdlog::info("{}", finished ? "drained" : "the grace time is over; open requests were ended");
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace baton::router
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage(baton::router::kUsage);
+  const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
+  if (rest.size() > 1) {
+    std::cerr << "baton-router: unexpected argument '" << rest[1] << "'; see --help\n";
+    return 2;
+  }
+  // Before any thread exists, so that only sigwait receives them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  absl::Status status = baton::SetUpLogging("router", absl::GetFlag(FLAGS_log_level));
+  if (status.ok()) status = baton::router::Run(signals);
+  if (status.ok()) return 0;
+  std::cerr << "baton-router: " << status.message() << "\n";
+  return 1;
+}

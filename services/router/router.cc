@@ -1,0 +1,158 @@
+#include "services/router/router.h"
+
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/gate.h"
+#include "common/metrics.h"
+#include "engine/formats/gguf.h"
+#include "services/router/http/server.h"
+#include "services/router/serve/router_handler.h"
+
+namespace baton::router {
+namespace {
+
+constexpr absl::Duration kFlushTime =
+    absl::Seconds(2);  // for the last bytes of answers, after the last request ended
+
+struct LoadedText {
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<ChatTemplate> chat_template;
+  uint64_t context = 0;
+};
+
+absl::StatusOr<LoadedText> LoadText(const std::string& path) {
+  absl::StatusOr<std::unique_ptr<GgufFile>> file = GgufFile::Open(path);
+  if (!file.ok()) return file.status();
+  LoadedText text;
+  auto tokenizer = Tokenizer::FromGguf(**file);
+  if (!tokenizer.ok()) return tokenizer.status();
+  text.tokenizer = *std::move(tokenizer);
+  const auto architecture = (*file)->GetString("general.architecture");
+  if (!architecture.ok()) return architecture.status();
+  const auto context = (*file)->GetInt(absl::StrCat(*architecture, ".context_length"));
+  if (!context.ok()) return context.status();
+  if (*context < 2) return absl::InvalidArgumentError("the model's context length is below 2 tokens");
+  text.context = static_cast<uint64_t>(*context);
+  if (const auto source = (*file)->GetString("tokenizer.chat_template"); source.ok()) {
+    auto parsed = ChatTemplate::Parse(*source);
+    if (!parsed.ok()) return parsed.status();
+    text.chat_template = *std::move(parsed);
+  }
+  return text;
+}
+
+}  // namespace
+
+struct Router::Impl {
+  Impl(const RouterConfig& config, const Clock& clock)
+      : router_metrics(metrics),
+        admission(config.admission, clock),
+        calls(config.calls),
+        registry(config.registry, calls, clock),
+        handler(context, gate) {}
+
+  void AddGauges() {
+    metrics.AddCollector([this](MetricSnapshot& snapshot) {
+      const AdmissionGate::Load load = admission.load();
+      snapshot.Gauge("baton_router_inflight_requests", "Admitted and not yet answered.")
+          .Add(double(load.inflight));
+      snapshot.Gauge("baton_router_queued_requests", "Waiting for admission.").Add(double(load.queued));
+      snapshot.Gauge("baton_router_connections", "Open client connections.")
+          .Add(server ? server->connections() : 0);
+      snapshot.Gauge("baton_router_worker_usable", "1 if streams are placed on the worker.");
+      for (const auto& [endpoint, state] : registry.Workers()) {
+        snapshot.Add(state.Usable() && !state.draining ? 1 : 0,
+                     {{"endpoint", endpoint}, {"worker", state.facts.name}});
+      }
+    });
+  }
+
+  // Every call has ended and every request is gone before the server's loop, which they post to, is
+  // destroyed.
+  void Stop() {
+    discovery.reset();
+    if (server != nullptr) server->Stop(absl::ZeroDuration());
+    calls.Shutdown();
+    server.reset();
+  }
+
+  LoadedText text;
+  std::string model_name;
+  Metrics metrics;
+  RouterMetrics router_metrics;
+  AdmissionGate admission;
+  WorkerCalls calls;
+  Registry registry;
+  Gate gate;
+  ServingContext context;
+  RouterHandler handler;
+  std::unique_ptr<HttpServer> server;
+  std::unique_ptr<Discovery> discovery;
+};
+
+Router::Router(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Router::~Router() {
+  impl_->Stop();
+}
+
+absl::StatusOr<std::unique_ptr<Router>> Router::Start(const RouterConfig& config, const Clock& clock) {
+  absl::StatusOr<LoadedText> text = LoadText(config.model_path);
+  if (!text.ok()) {
+    return absl::Status(text.status().code(), absl::StrCat("cannot use the model ", config.model_path, ": ",
+                                                           text.status().message()));
+  }
+  auto impl = std::make_unique<Impl>(config, clock);
+  impl->text = *std::move(text);
+  impl->model_name = config.model_name.empty() ? std::filesystem::path(config.model_path).stem().string()
+                                               : config.model_name;
+  impl->context = {.text = {impl->text.tokenizer.get(), impl->text.chat_template.get()},
+                   .model_name = impl->model_name,
+                   .model_context = impl->text.context,
+                   .max_prompt_tokens = config.max_prompt_tokens,
+                   .request_timeout = config.request_timeout,
+                   .parse = config.parse,
+                   .session = config.session,
+                   .cluster = {&impl->registry, &impl->calls, &clock},
+                   .admission = &impl->admission,
+                   .metrics = &impl->router_metrics};
+  auto server = HttpServer::Start(config.host, config.port, config.io_threads, config.http, impl->handler);
+  if (!server.ok()) return server.status();
+  impl->server = *std::move(server);
+  impl->AddGauges();
+  impl->discovery = std::make_unique<Discovery>(
+      config.discovery,
+      [raw = impl.get()](const std::vector<std::string>& endpoints) {
+        spdlog::info("watching {} workers", endpoints.size());
+        raw->registry.SetEndpoints(endpoints);
+      },
+      [](const absl::Status& status) { spdlog::warn("{}", std::string(status.message())); });
+  return std::unique_ptr<Router>(new Router(std::move(impl)));
+}
+
+uint16_t Router::port() const {
+  return impl_->server->port();
+}
+const std::string& Router::model_name() const {
+  return impl_->model_name;
+}
+bool Router::CanDecode() const {
+  return impl_->registry.CanDecode();
+}
+int64_t Router::open_requests() const {
+  return impl_->gate.inside();
+}
+uint32_t Router::connections() const {
+  return impl_->server->connections();
+}
+
+bool Router::Drain(absl::Duration grace) {
+  const bool finished = impl_->gate.Drain(grace);
+  impl_->server->Stop(finished ? kFlushTime : absl::ZeroDuration());
+  return finished;
+}
+
+}  // namespace baton::router

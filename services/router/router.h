@@ -1,0 +1,82 @@
+#pragma once
+
+// The router as one object: everything main.cc builds from flags, and what tests build from values.
+//
+// Who owns what, on which thread:
+//
+//   I/O threads (a few)   one Asio loop. Each client connection is a strand; the connection, its exchange,
+//   the request
+//                         (serve/completion), its choices (serve/stream_driver, policy/stream_session) and
+//                         their text live on that strand and need no lock. JSON, templates and tokenising run
+//                         there too.
+//   gRPC's threads        deliver workers' messages. They touch nothing of a request: each message is posted
+//   to its strand.
+//                         Watch events go straight into the registry.
+//   registry thread       reconnects watches, notices silence. The worker table is under the registry's one
+//   mutex, which
+//                         strands take for the length of a placement.
+//   discovery thread      reads the workers file, asks DNS; hands endpoints to the registry.
+//   main                  waits for SIGTERM, then Drain.
+//
+// A request: connection -> RouterHandler -> Completion (parse, tokenise, AdmissionGate) -> StreamDriver per
+// choice
+// -> Registry.Place -> WorkerCalls.Decode, then Prefill -> tokens posted back -> TextAssembler -> Answer ->
+// connection.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/clock.h"
+#include "services/router/http/http_types.h"
+#include "services/router/openai/parse.h"
+#include "services/router/policy/admission.h"
+#include "services/router/policy/stream_session.h"
+#include "services/router/registry/discovery.h"
+#include "services/router/registry/registry.h"
+#include "services/router/rpc/worker_calls.h"
+
+namespace baton::router {
+
+struct RouterConfig {
+  std::string host = "127.0.0.1";
+  uint16_t port = 0;  // 0: any
+  int io_threads = 2;
+  std::string model_path;                 // GGUF: tokenizer, chat template and context length are read
+  std::string model_name;                 // empty: the file's name without .gguf
+  uint32_t max_prompt_tokens = 1u << 20;  // never more than the context allows
+  absl::Duration request_timeout = absl::Seconds(600);
+  HttpLimits http;
+  ParseLimits parse;
+  AdmissionConfig admission;
+  SessionConfig session;
+  RegistryConfig registry;
+  WorkerCallsConfig calls;
+  DiscoveryConfig discovery;
+};
+
+class Router {
+ public:
+  // Loads the model's text parts, finds workers and listens. Errors name what to do about them.
+  static absl::StatusOr<std::unique_ptr<Router>> Start(const RouterConfig& config, const Clock& clock);
+  ~Router();  // stops at once
+
+  uint16_t port() const;
+  const std::string& model_name() const;
+  bool CanDecode() const;
+  int64_t open_requests() const;
+  uint32_t connections() const;
+  // Refuses new requests, waits for the open ones up to `grace`, then ends what is left. True if nothing was
+  // cut off.
+  bool Drain(absl::Duration grace);
+
+ private:
+  struct Impl;
+  explicit Router(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace baton::router

@@ -1,0 +1,74 @@
+#include "services/router/serve/answer.h"
+
+#include <iterator>
+#include <utility>
+
+namespace baton::router {
+
+HttpResponse ErrorToHttp(const ApiError& error) {
+  HttpResponse response{.status = error.status, .body = error.ToJson()};
+  if (error.retry_after_s > 0)
+    response.headers.emplace_back("Retry-After", std::to_string(error.retry_after_s));
+  return response;
+}
+
+Answer::Answer(std::shared_ptr<HttpExchange> exchange, AnswerFormat format, const ApiRequest& request,
+               size_t choices)
+    : exchange_(std::move(exchange)),
+      format_(std::move(format)),
+      kind_(request.kind),
+      stream_(request.stream),
+      include_usage_(request.include_usage),
+      results_(choices),
+      role_sent_(choices, false) {}
+
+bool Answer::Add(uint32_t choice, TextPiece piece) {
+  if (piece.empty()) return true;
+  if (stream_) return Send(choice, piece, "");
+  ChoiceResult& result = results_[choice];
+  result.text += piece.text;
+  result.scores.insert(result.scores.end(), std::make_move_iterator(piece.scores.begin()),
+                       std::make_move_iterator(piece.scores.end()));
+  return true;
+}
+
+bool Answer::Finish(uint32_t choice, TextPiece last, std::string reason) {
+  if (!stream_) {
+    Add(choice, std::move(last));
+    results_[choice].finish_reason = std::move(reason);
+    return true;
+  }
+  if (kind_ == ApiKind::kCompletion) return Send(choice, last, reason);
+  return (last.empty() || Send(choice, last, "")) && Send(choice, {}, reason);
+}
+
+bool Answer::Send(uint32_t choice, const TextPiece& piece, absl::string_view reason) {
+  if (!started_) exchange_->StartStream("text/event-stream; charset=utf-8");
+  started_ = true;
+  std::string events;
+  if (kind_ == ApiKind::kChat && !role_sent_[choice]) events = format_.RoleEvent(choice);
+  role_sent_[choice] = true;
+  events += format_.TextEvent(choice, piece.text, piece.scores, reason);
+  return exchange_->Write(events);
+}
+
+void Answer::Complete(const Usage& usage) {
+  if (!stream_) return exchange_->Respond({.body = format_.Whole(results_, usage)});
+  std::string events = include_usage_ ? format_.UsageEvent(usage) : std::string();
+  events.append(kDoneEvent.data(), kDoneEvent.size());
+  exchange_->EndStream(exchange_->Write(events));
+}
+
+void Answer::Fail(const ApiError& error) {
+  if (!started_) return exchange_->Respond(ErrorToHttp(error));
+  exchange_->Write(SseEvent(error.ToJson()));
+  exchange_->EndStream(true);
+}
+
+void Answer::Abort() {
+  if (!started_) exchange_->StartStream("text/event-stream; charset=utf-8");
+  started_ = true;
+  exchange_->EndStream(false);
+}
+
+}  // namespace baton::router

@@ -1,0 +1,48 @@
+#pragma once
+
+// Writes one request's answer to its client, streamed or whole. Used on the exchange's strand only.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "services/router/http/http_types.h"
+#include "services/router/openai/api_error.h"
+#include "services/router/openai/format.h"
+#include "services/router/serve/text_assembler.h"
+
+namespace baton::router {
+
+// An error as a whole response.
+HttpResponse ErrorToHttp(const ApiError& error);
+
+class Answer {
+ public:
+  Answer(std::shared_ptr<HttpExchange> exchange, AnswerFormat format, const ApiRequest& request,
+         size_t choices);
+
+  void set_fingerprint(const std::string& fingerprint) { format_.set_fingerprint(fingerprint); }
+  // False: the client reads too slowly.
+  bool Add(uint32_t choice, TextPiece piece);
+  bool Finish(uint32_t choice, TextPiece last, std::string reason);
+  void Complete(const Usage& usage);
+  // Before anything was sent: an error response; in a stream: an error event, then the connection ends
+  // without [DONE].
+  void Fail(const ApiError& error);
+  void Abort();  // closes without a word
+  bool started() const { return started_; }
+
+ private:
+  bool Send(uint32_t choice, const TextPiece& piece, absl::string_view reason);
+
+  const std::shared_ptr<HttpExchange> exchange_;
+  AnswerFormat format_;
+  const ApiKind kind_;
+  const bool stream_;
+  const bool include_usage_;
+  bool started_ = false;
+  std::vector<ChoiceResult> results_;
+  std::vector<bool> role_sent_;
+};
+
+}  // namespace baton::router

@@ -1,0 +1,242 @@
+#include "services/router/serve/completion.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+namespace baton::router {
+namespace {
+
+constexpr absl::Duration kQueueCheck = absl::Seconds(1);
+constexpr uint64_t kExpectedAnswer = 256;  // tokens that admission counts for an answer of no stated length
+
+const char* FinishReason(const TextAssembler& text, StreamFinish finish) {
+  return finish == StreamFinish::kLength && !text.stopped() ? "length" : "stop";
+}
+
+}  // namespace
+
+void Completion::Serve(const ServingContext& context, ApiKind kind, std::string body,
+                       std::shared_ptr<HttpExchange> exchange, Gate::Pass pass) {
+  std::make_shared<Completion>(context, std::move(exchange), std::move(pass))->Begin(kind, body);
+}
+
+Completion::Completion(const ServingContext& context, std::shared_ptr<HttpExchange> exchange, Gate::Pass pass)
+    : context_(context),
+      exchange_(std::move(exchange)),
+      pass_(std::move(pass)),
+      arrival_(context.cluster.clock->Now()),
+      deadline_(arrival_ + context.request_timeout) {}
+
+Completion::~Completion() {
+  if (ticket_) context_.admission->Leave(*ticket_);
+}
+
+void Completion::Begin(ApiKind kind, const std::string& body) {
+  if (auto error = Prepare(kind, body)) {
+    over_ = true;
+    context_.metrics->Answered(error->status);
+    return exchange_->Respond(ErrorToHttp(*error));
+  }
+  exchange_->OnClosed([self = shared_from_this()](HttpClose why) { self->OnClosed(why); });
+  const Id128 id = RandomId128();
+  seed_ = request_.seed.value_or(id.hi ^ id.lo);
+  AnswerFormat format(kind, absl::StrCat(kind == ApiKind::kChat ? "chatcmpl-" : "cmpl-", id.ToHex()),
+                      absl::ToUnixSeconds(absl::Now()), context_.model_name, request_.top_logprobs >= 0,
+                      request_.stream && request_.include_usage);
+  answer_ =
+      std::make_unique<Answer>(exchange_, std::move(format), request_, tokens_.prompts.size() * request_.n);
+  Admit();
+}
+
+std::optional<ApiError> Completion::Prepare(ApiKind kind, const std::string& body) {
+  if (auto error = ParseRequest(kind, body, context_.parse, request_)) return error;
+  if (!request_.model.empty() && request_.model != context_.model_name) {
+    ApiError error = ErrorForHttpStatus(
+        404, absl::StrCat("the model '", request_.model, "' does not exist; this server has '",
+                          context_.model_name, "'"));
+    error.param = "model";
+    error.code = "model_not_found";
+    return error;
+  }
+  PromptLimits limits{.max_context = context_.model_context, .max_prompt_tokens = context_.max_prompt_tokens};
+  if (const uint64_t workers = context_.cluster.registry->MaxContext()) {
+    limits.max_context = std::min(limits.max_context, workers);
+  }
+  return TokenizeRequest(context_.text, limits, request_, tokens_);
+}
+
+// --- admission ---
+
+void Completion::Admit() {
+  const uint64_t answer = request_.max_tokens.value_or(kExpectedAnswer);
+  const uint64_t cost = (tokens_.prompt_tokens + answer * tokens_.prompts.size()) * request_.n;
+  auto entered = context_.admission->Arrive(cost, deadline_,
+                                            [weak = weak_from_this(), exchange = exchange_](bool admitted) {
+                                              exchange->Post([weak, admitted] {
+                                                if (auto self = weak.lock()) self->Settled(admitted);
+                                              });
+                                            });
+  if (entered.decision.answer == AdmissionAnswer::kRejected) {
+    ApiError error = ErrorForHttpStatus(429, "the server is at its limit of requests; try again later");
+    error.retry_after_s = static_cast<int>(absl::ToInt64Seconds(entered.decision.retry_after));
+    return Fail(error);
+  }
+  ticket_ = entered.ticket;
+  if (entered.decision.answer == AdmissionAnswer::kAdmitted) return StartStreams();
+  SetAlarm();
+}
+
+void Completion::Settled(bool admitted) {
+  if (over_ || running_) return;
+  if (admitted) return StartStreams();
+  ApiError error = ErrorForHttpStatus(429, "the request waited too long for a place; try again later");
+  error.retry_after_s = static_cast<int>(absl::ToInt64Seconds(context_.admission->RetryAfter()));
+  Fail(error);
+}
+
+// --- streams ---
+
+GenerateSpec Completion::SpecFor(size_t prompt, uint32_t choice) const {
+  GenerateSpec spec{.stream = RandomId128(),
+                    .prompt = tokens_.prompts[prompt],
+                    .sampling = request_.sampling,
+                    .max_tokens = tokens_.max_tokens[prompt],
+                    .stop_tokens = request_.stop_token_ids,
+                    .ignore_eos = request_.ignore_eos,
+                    .top_logprobs = request_.top_logprobs};
+  spec.sampling.seed = seed_;
+  spec.sampling.choice_index = choice;
+  const auto& eos = context_.text.tokenizer->eos_tokens();
+  spec.stop_tokens.insert(spec.stop_tokens.end(), eos.begin(), eos.end());
+  return spec;
+}
+
+void Completion::StartStreams() {
+  running_ = true;
+  context_.metrics->PromptTokens(tokens_.prompt_tokens);
+  const auto self = shared_from_this();
+  const auto post = [exchange = exchange_](std::function<void()> task) { exchange->Post(std::move(task)); };
+  for (size_t prompt = 0; prompt < tokens_.prompts.size(); ++prompt) {
+    for (uint32_t i = 0; i < request_.n; ++i) {
+      GenerateSpec spec = SpecFor(prompt, i);
+      TextAssembler text(*context_.text.tokenizer, request_.stop,
+                         spec.ignore_eos ? std::vector<TokenId>() : spec.stop_tokens,
+                         request_.top_logprobs >= 0);
+      auto driver =
+          std::make_shared<StreamDriver>(context_.cluster, context_.session, deadline_,
+                                         static_cast<uint32_t>(choices_.size()), std::move(spec), self, post);
+      choices_.push_back(std::make_unique<Choice>(Choice{std::move(driver), std::move(text)}));
+    }
+  }
+  for (size_t i = 0; i < choices_.size() && !over_; ++i) choices_[i]->driver->Start();
+  SetAlarm();
+}
+
+void Completion::OnStreamToken(uint32_t index, const StreamToken& token) {
+  if (over_) return;
+  Choice& choice = *choices_[index];
+  if (choice.text.stopped()) return;
+  const MonoTime now = Now();
+  if (choice.tokens++ == 0) {
+    answer_->set_fingerprint(choice.driver->fingerprint());
+    context_.metrics->FirstToken(now - arrival_);
+  } else {
+    context_.metrics->NextToken(now - choice.last_token);
+  }
+  choice.last_token = now;
+  const bool keeping_up = answer_->Add(index, choice.text.Append(token));
+  if (!keeping_up) return TooSlow();
+  if (choice.text.stopped()) choice.driver->StopStringFound();
+  SetAlarm();
+}
+
+void Completion::OnStreamEnd(uint32_t index, const StreamEnd& end) {
+  Choice& choice = *choices_[index];
+  if (std::exchange(choice.ended, true)) return;
+  context_.metrics->StreamEnded(choice.driver->session(), !end.status.ok());
+  if (over_) return;
+  if (!end.status.ok()) return Fail(ErrorForStatus(end.status));
+  if (end.finish == StreamFinish::kNone) {
+    Over();
+    return answer_->Abort();
+  }
+  if (!answer_->Finish(index, choice.text.Flush(), FinishReason(choice.text, end.finish))) return TooSlow();
+  const bool all = std::all_of(choices_.begin(), choices_.end(), [](const auto& one) { return one->ended; });
+  if (all) Complete();
+}
+
+// --- ends ---
+
+void Completion::Complete() {
+  Usage usage{.prompt_tokens = tokens_.prompt_tokens};
+  for (const auto& choice : choices_) {
+    const SessionCounts& counts = choice->driver->session().counts();
+    usage.completion_tokens += choice->tokens;
+    usage.cached_tokens = std::max<uint64_t>(
+        usage.cached_tokens, std::max(counts.prefill_cached_tokens, counts.decode_cached_tokens));
+  }
+  Over();
+  context_.metrics->Answered(200);
+  answer_->Complete(usage);
+}
+
+void Completion::Fail(const ApiError& error) {
+  const auto self = shared_from_this();
+  Over();
+  context_.metrics->Answered(error.status);
+  answer_->Fail(error);
+}
+
+void Completion::TooSlow() {
+  const auto self = shared_from_this();
+  context_.metrics->ReaderTooSlow();
+  over_ = true;
+  EndAll(&StreamDriver::ReaderTooSlow);
+  Over();
+  answer_->Abort();
+}
+
+// Nothing more will be written but the caller's last words: what still runs is cancelled, the place given up.
+void Completion::Over() {
+  over_ = true;
+  EndAll(&StreamDriver::ClientGone);
+  if (ticket_) context_.admission->Leave(*ticket_);
+  ticket_.reset();
+}
+
+void Completion::EndAll(void (StreamDriver::*how)()) {
+  for (const auto& choice : choices_) ((*choice->driver).*how)();
+}
+
+void Completion::OnClosed(HttpClose why) {
+  if (over_) return;
+  if (why == HttpClose::kClientGone) context_.metrics->ClientGone();
+  if (why == HttpClose::kWriteTimeout) context_.metrics->ReaderTooSlow();
+  Over();
+}
+
+void Completion::SetAlarm() {
+  if (over_) return;
+  MonoTime when = deadline_;
+  if (!running_) when = std::min(when, Now() + kQueueCheck);
+  for (const auto& choice : choices_) when = std::min(when, choice->driver->session().NextDeadline());
+  if (when >= alarm_) return;  // it will be set anew when it goes off
+  alarm_ = when;
+  exchange_->SetAlarm(when, [self = shared_from_this()] { self->OnAlarm(); });
+}
+
+void Completion::OnAlarm() {
+  if (over_) return;
+  alarm_ = absl::InfiniteFuture();
+  if (!running_) {
+    context_.admission->Tick();
+    if (Now() >= deadline_) return Settled(false);
+  }
+  for (size_t i = 0; i < choices_.size() && !over_; ++i) choices_[i]->driver->Tick();
+  SetAlarm();
+}
+
+}  // namespace baton::router

@@ -1,0 +1,155 @@
+#include "services/router/serve/stream_driver.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace baton::router {
+namespace {
+
+constexpr absl::Duration kLongestCall = absl::Hours(24);
+
+template <typename... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+template <typename... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
+}  // namespace
+
+StreamDriver::StreamDriver(const Cluster& cluster, const SessionConfig& config, MonoTime deadline,
+                           uint32_t choice, GenerateSpec spec, std::weak_ptr<StreamListener> listener,
+                           Post post)
+    : cluster_(cluster),
+      deadline_(deadline),
+      choice_(choice),
+      spec_(std::move(spec)),
+      listener_(std::move(listener)),
+      post_(std::move(post)),
+      session_(config, {.stream = spec_.stream, .claim = 1, .deadline = deadline}) {}
+
+void StreamDriver::Start() {
+  Execute(session_.Start(Now()));
+}
+
+// Actions of events that arise while others are carried out wait their turn.
+void StreamDriver::Execute(SessionActions actions) {
+  for (SessionAction& action : actions) actions_.push_back(std::move(action));
+  if (executing_) return;
+  executing_ = true;
+  const auto self = shared_from_this();
+  while (!actions_.empty()) {
+    const SessionAction action = std::move(actions_.front());
+    actions_.pop_front();
+    std::visit([this](const auto& one) { Do(one); }, action);
+  }
+  executing_ = false;
+}
+
+void StreamDriver::Do(const Place& place) {
+  placed_ = PlacedStream();
+  auto placed = cluster_.registry->Place(
+      {.prompt_tokens = static_cast<uint32_t>(spec_.prompt->size()) + session_.emission().next_position(),
+       .max_new_tokens = spec_.max_tokens,
+       .avoid = place.avoid});
+  if (!placed.ok()) return Execute(session_.Placed(place.attempt, placed.status(), Now()));
+  placed_ = *std::move(placed);
+  fingerprint_ = placed_.fingerprint;
+  Execute(session_.Placed(place.attempt, placed_.placement, Now()));
+}
+
+CallParameters StreamDriver::Parameters(Attempt attempt, RankRef target,
+                                        const std::vector<TokenId>& emitted) const {
+  const absl::Duration left = std::clamp(deadline_ - Now(), absl::Milliseconds(1), kLongestCall);
+  return {.attempt = attempt, .emitted = emitted, .rank = target.rank, .timeout = left};
+}
+
+void StreamDriver::Do(const OpenDecode& open) {
+  std::optional<KvSourceRank> source;
+  if (open.source) source = KvSourceRank{placed_.prefill->kv, open.source->rank};
+  decode_ = cluster_.calls->Decode(
+      placed_.decode.endpoint, spec_, Parameters(open.attempt, open.target, open.emitted), source,
+      [weak = weak_from_this(), post = post_, attempt = open.attempt](DecodeMessage message) {
+        post([weak, attempt, message = std::move(message)] {
+          if (auto self = weak.lock()) self->OnDecode(attempt, message);
+        });
+      });
+}
+
+void StreamDriver::Do(const OpenPrefill& open) {
+  prefill_ = cluster_.calls->Prefill(
+      placed_.prefill->endpoint, spec_, Parameters(open.attempt, open.target, open.emitted), open.reader,
+      open.reader_epoch,
+      [weak = weak_from_this(), post = post_, attempt = open.attempt](PrefillMessage message) {
+        post([weak, attempt, message = std::move(message)] {
+          if (auto self = weak.lock()) self->OnPrefill(attempt, message);
+        });
+      });
+}
+
+void StreamDriver::Do(const CancelDecode&) {
+  if (auto call = std::exchange(decode_, nullptr)) call->Cancel();
+  placed_.decode.charge.Release();
+}
+
+void StreamDriver::Do(const CancelPrefill&) {
+  if (auto call = std::exchange(prefill_, nullptr)) call->Cancel();
+  if (placed_.prefill) placed_.prefill->charge.Release();
+}
+
+void StreamDriver::Do(const EmitToken& emit) {
+  if (emit.token.position == 0) {
+    placed_.decode.charge.TokensComputed();
+    if (placed_.prefill) placed_.prefill->charge.TokensComputed();
+  }
+  if (auto listener = listener_.lock()) listener->OnStreamToken(choice_, emit.token);
+}
+
+void StreamDriver::Do(const Finish& finish) {
+  End({.finish = finish.reason});
+}
+void StreamDriver::Do(const Fail& fail) {
+  End({.status = fail.status});
+}
+void StreamDriver::Do(const EndQuietly&) {
+  End({});
+}
+
+void StreamDriver::End(const StreamEnd& end) {
+  placed_ = PlacedStream();
+  if (auto listener = listener_.lock()) listener->OnStreamEnd(choice_, end);
+}
+
+void StreamDriver::OnDecode(Attempt attempt, const DecodeMessage& message) {
+  const MonoTime now = Now();
+  Execute(std::visit(
+      Overloaded{
+          [&](const AcceptedMessage& accepted) {
+            return session_.DecodeAccepted(attempt, accepted.epoch, accepted.cached_tokens, now);
+          },
+          [&](const TokenMessage& token) { return session_.DecodeToken(attempt, token.token, now); },
+          [&](const FinishedMessage& finished) {
+            return session_.DecodeFinished(attempt, finished.reason, finished.kv, now);
+          },
+          [&](const EndedMessage& ended) { return session_.DecodeEnded(attempt, ended.status, now); },
+      },
+      message));
+}
+
+void StreamDriver::OnPrefill(Attempt attempt, const PrefillMessage& message) {
+  const MonoTime now = Now();
+  if (std::holds_alternative<EndedMessage>(message) && attempt == session_.attempt() && placed_.prefill) {
+    placed_.prefill->charge.Release();
+  }
+  Execute(std::visit(
+      Overloaded{
+          [&](const FirstTokenMessage& first) {
+            return session_.PrefillFirstToken(attempt, first.token, first.cached_tokens, first.finish, now);
+          },
+          [&](const HandoffMessage& handoff) { return session_.HandoffEnded(attempt, handoff.outcome); },
+          [&](const EndedMessage& ended) { return session_.PrefillEnded(attempt, ended.status, now); },
+      },
+      message));
+}
+
+}  // namespace baton::router

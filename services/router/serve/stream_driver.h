@@ -1,0 +1,89 @@
+#pragma once
+
+// Carries out one StreamSession's actions: places, calls workers, brings their messages back to the stream's
+// strand.
+//
+// Everything runs on the strand but the workers' callbacks, which only post to it. Dropping the driver
+// cancels its calls.
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/clock.h"
+#include "services/router/policy/stream_session.h"
+#include "services/router/registry/registry.h"
+#include "services/router/rpc/generate_spec.h"
+#include "services/router/rpc/worker_calls.h"
+
+namespace baton::router {
+
+struct Cluster {
+  Registry* registry = nullptr;
+  WorkerCalls* calls = nullptr;
+  const Clock* clock = nullptr;
+};
+
+struct StreamEnd {
+  StreamFinish finish = StreamFinish::kNone;  // kNone: failed, or quietly if status is ok
+  absl::Status status;
+};
+
+class StreamListener {
+ public:
+  virtual ~StreamListener() = default;
+  virtual void OnStreamToken(uint32_t choice, const StreamToken& token) = 0;
+  virtual void OnStreamEnd(uint32_t choice, const StreamEnd& end) = 0;  // once, last
+};
+
+class StreamDriver final : public std::enable_shared_from_this<StreamDriver> {
+ public:
+  using Post = std::function<void(std::function<void()>)>;
+
+  StreamDriver(const Cluster& cluster, const SessionConfig& config, MonoTime deadline, uint32_t choice,
+               GenerateSpec spec, std::weak_ptr<StreamListener> listener, Post post);
+
+  void Start();
+  void StopStringFound() { Execute(session_.StopStringFound()); }
+  void ClientGone() { Execute(session_.ClientGone()); }
+  void ReaderTooSlow() { Execute(session_.ReaderTooSlow()); }
+  void ShutDown() { Execute(session_.ShutDown()); }
+  void Tick() { Execute(session_.Tick(Now())); }
+
+  const StreamSession& session() const { return session_; }
+  const std::string& fingerprint() const { return fingerprint_; }  // of the last placement
+
+ private:
+  MonoTime Now() const { return cluster_.clock->Now(); }
+  void Execute(SessionActions actions);
+  void Do(const Place& place);
+  void Do(const OpenDecode& open);
+  void Do(const OpenPrefill& open);
+  void Do(const CancelDecode& cancel);
+  void Do(const CancelPrefill& cancel);
+  void Do(const EmitToken& emit);
+  void Do(const Finish& finish);
+  void Do(const Fail& fail);
+  void Do(const EndQuietly& end);
+  void End(const StreamEnd& end);
+  void OnDecode(Attempt attempt, const DecodeMessage& message);
+  void OnPrefill(Attempt attempt, const PrefillMessage& message);
+  CallParameters Parameters(Attempt attempt, RankRef target, const std::vector<TokenId>& emitted) const;
+
+  const Cluster cluster_;
+  const MonoTime deadline_;
+  const uint32_t choice_;
+  const GenerateSpec spec_;
+  const std::weak_ptr<StreamListener> listener_;
+  const Post post_;
+  StreamSession session_;
+  std::deque<SessionAction> actions_;
+  bool executing_ = false;
+  PlacedStream placed_;
+  std::string fingerprint_;
+  std::shared_ptr<Call> decode_;
+  std::shared_ptr<Call> prefill_;
+};
+
+}  // namespace baton::router
