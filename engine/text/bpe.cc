@@ -5,6 +5,8 @@
 namespace baton {
 namespace {
 
+constexpr size_t kShortWord = 16;
+
 uint64_t PairKey(TokenId left, TokenId right) {
   return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
 }
@@ -41,25 +43,48 @@ const BpeMerger::Merge* BpeMerger::Find(TokenId left, TokenId right) const {
 }
 
 uint64_t BpeMerger::Encode(absl::string_view word, std::vector<TokenId>* out) const {
-  std::vector<TokenId> symbols;
-  symbols.reserve(word.size());
+  const size_t begin = out->size();
   for (const char byte : word) {
     const TokenId id = byte_tokens_[static_cast<uint8_t>(byte)];
-    if (id >= 0) symbols.push_back(id);
+    if (id >= 0) out->push_back(id);
   }
-  const uint64_t steps = MergeAll(symbols);
-  out->insert(out->end(), symbols.begin(), symbols.end());
+  return out->size() - begin <= kShortWord ? MergeShort(out, begin) : MergeLong(out, begin);
+}
+
+// Keeps the merge of each pair beside it and looks for the lowest rank: no allocation, and n is small.
+uint64_t BpeMerger::MergeShort(std::vector<TokenId>* out, size_t begin) const {
+  TokenId* ids = out->data() + begin;
+  size_t count = out->size() - begin;
+  std::array<const Merge*, kShortWord> merges{};
+  uint64_t steps = 0;
+  for (size_t i = 0; i + 1 < count; ++i, ++steps) merges[i] = Find(ids[i], ids[i + 1]);
+  while (true) {
+    size_t best = count;
+    for (size_t i = 0; i + 1 < count; ++i) {
+      if (merges[i] != nullptr && (best == count || merges[i]->rank < merges[best]->rank)) best = i;
+    }
+    if (best == count) break;
+    ids[best] = merges[best]->merged;
+    std::copy(ids + best + 2, ids + count, ids + best + 1);
+    std::copy(merges.begin() + best + 1, merges.begin() + count, merges.begin() + best);
+    --count;
+    merges[best] = best + 1 < count ? Find(ids[best], ids[best + 1]) : nullptr;
+    if (best > 0) merges[best - 1] = Find(ids[best - 1], ids[best]);
+    steps += 2;
+  }
+  out->resize(begin + count);
   return steps;
 }
 
-uint64_t BpeMerger::MergeAll(std::vector<TokenId>& ids) const {
+uint64_t BpeMerger::MergeLong(std::vector<TokenId>* out, size_t begin) const {
   uint64_t steps = 0;
-  const auto count = static_cast<int32_t>(ids.size());
-  std::vector<Symbol> symbols(ids.size());
+  const TokenId* ids = out->data() + begin;
+  const auto count = static_cast<int32_t>(out->size() - begin);
+  std::vector<Symbol> symbols(static_cast<size_t>(count));
   for (int32_t i = 0; i < count; ++i) symbols[i] = {ids[i], i - 1, i + 1 < count ? i + 1 : -1};
 
   std::vector<Candidate> heap;
-  heap.reserve(ids.size());
+  heap.reserve(symbols.size());
   const LowestRankLeftmostFirst order;
   const auto consider = [&](int32_t left) {
     if (left < 0 || symbols[left].next < 0) return;
@@ -86,8 +111,8 @@ uint64_t BpeMerger::MergeAll(std::vector<TokenId>& ids) const {
     consider(left.previous);
     consider(best.left);
   }
-  ids.clear();
-  for (int32_t i = 0; i >= 0 && i < count; i = symbols[i].next) ids.push_back(symbols[i].id);
+  out->resize(begin);
+  for (int32_t i = 0; i >= 0 && i < count; i = symbols[i].next) out->push_back(symbols[i].id);
   return steps;
 }
 

@@ -33,7 +33,8 @@ class BpeMerger {
     TokenId merged;
   };
   const Merge* Find(TokenId left, TokenId right) const;
-  uint64_t MergeAll(std::vector<TokenId>& ids) const;
+  uint64_t MergeShort(std::vector<TokenId>* ids, size_t begin) const;
+  uint64_t MergeLong(std::vector<TokenId>* ids, size_t begin) const;
 
   std::array<TokenId, 256> byte_tokens_;
   absl::flat_hash_map<uint64_t, Merge> merges_;
