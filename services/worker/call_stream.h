@@ -46,9 +46,10 @@ class CallStream final : public grpc::ServerWriteReactor<Event>, public CallSink
     Next();
     if (!writing_ || done_) return;
     // A write that its reader never takes would keep the call for ever.
-    alarm_.Set(std::chrono::system_clock::now() + kLingerTime, [weak = std::weak_ptr<CallStream>(self_)](bool fired) {
-      if (const auto self = weak.lock(); fired && self != nullptr) self->GiveUp();
-    });
+    alarm_.Set(std::chrono::system_clock::now() + kLingerTime,
+               [weak = std::weak_ptr<CallStream>(self_)](bool fired) {
+                 if (const auto self = weak.lock(); fired && self != nullptr) self->GiveUp();
+               });
   }
 
   void OnWriteDone(bool ok) override {

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/listen.h"
 #include "common/status_macros.h"
 #include "services/kv_transfer/transport/transport.h"
 #include "services/worker/dispatcher.h"
@@ -114,7 +113,7 @@ struct Worker::Impl {
     handoff.fingerprint = facts.fingerprint;
     BATON_ASSIGN_OR_RETURN(
         node, HandoffNode::Start(handoff, facts.kv.epoch, &memory, std::move(wire), clock, &handoff_inlet));
-    facts.kv.endpoint = WithHost(node->endpoint(), options.advertise_host);
+    facts.kv.endpoint = node->endpoint();
     for (uint32_t i = 0; i < runners.size(); ++i) {
       ranks.push_back(std::make_unique<Rank>(i, options.engine, runners[i].get(), clock, &dispatcher));
     }

@@ -23,9 +23,8 @@ namespace baton {
 
 struct WorkerOptions {
   std::string name = "worker";
-  std::string model;           // the name that clients know it by
-  std::string advertise_host;  // replaces the host of the handoff's endpoint; empty: as it is
-  WorkerCoreOptions core;      // ranks, max_context and vocab_size are taken from the runners
+  std::string model;       // the name that clients know it by
+  WorkerCoreOptions core;  // ranks, max_context and vocab_size are taken from the runners
   EngineOptions engine;
   HandoffOptions handoff;  // the fingerprint is taken from the runners
   absl::Duration tick = absl::Milliseconds(20);

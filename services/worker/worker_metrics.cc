@@ -24,14 +24,17 @@ constexpr LoadMetric kGauges[] = {
 constexpr LoadMetric kCounters[] = {
     {"baton_preemptions_total", "Sequences preempted for want of pages", &EngineLoad::preemptions},
     {"baton_prefix_hits_total", "Prompts found in part in the prefix cache", &EngineLoad::prefix_hits},
-    {"baton_prefix_hit_tokens_total", "Prompt tokens found in the prefix cache", &EngineLoad::prefix_hit_tokens},
-    {"baton_computed_tokens_total", "Tokens whose keys and values were computed", &EngineLoad::computed_tokens},
+    {"baton_prefix_hit_tokens_total", "Prompt tokens found in the prefix cache",
+     &EngineLoad::prefix_hit_tokens},
+    {"baton_computed_tokens_total", "Tokens whose keys and values were computed",
+     &EngineLoad::computed_tokens},
     {"baton_generated_tokens_total", "Tokens generated", &EngineLoad::generated_tokens},
     {"baton_engine_steps_total", "Steps of the model", &EngineLoad::steps},
 };
 constexpr std::pair<const char*, PageField> kClasses[] = {
-    {"free", &PageCounts::free},     {"used", &PageCounts::used},       {"cached", &PageCounts::cached},
-    {"pinned", &PageCounts::pinned}, {"pulling", &PageCounts::pulling}, {"quarantined", &PageCounts::quarantined},
+    {"free", &PageCounts::free},       {"used", &PageCounts::used},
+    {"cached", &PageCounts::cached},   {"pinned", &PageCounts::pinned},
+    {"pulling", &PageCounts::pulling}, {"quarantined", &PageCounts::quarantined},
 };
 
 void CollectRanks(const WorkerStatus& status, MetricSnapshot& out) {
@@ -72,8 +75,10 @@ void CollectHandoffs(const HandoffNode::Stats& stats, MetricSnapshot& out) {
       .Add(static_cast<double>(stats.checksum_failures));
   out.Counter("baton_handoff_malformed_total", "Handoff messages that made no sense")
       .Add(static_cast<double>(stats.malformed));
-  out.Counter("baton_handoff_refused_total", "Handoff requests refused").Add(static_cast<double>(stats.refused));
-  out.Gauge("baton_handoff_leases", "Leases that this process has granted").Add(static_cast<double>(stats.leases));
+  out.Counter("baton_handoff_refused_total", "Handoff requests refused")
+      .Add(static_cast<double>(stats.refused));
+  out.Gauge("baton_handoff_leases", "Leases that this process has granted")
+      .Add(static_cast<double>(stats.leases));
   out.Gauge("baton_handoff_pulls", "Pulls under way").Add(static_cast<double>(stats.pulls));
 }
 
@@ -93,7 +98,8 @@ void CollectCalls(const WorkerStatus& status, MetricSnapshot& out) {
   out.Counter("baton_superseded_total", "Attempts refused or ended for a higher one")
       .Add(static_cast<double>(counters.superseded));
   out.Gauge("baton_draining", "1 while the worker drains").Add(status.drain.draining ? 1 : 0);
-  out.Gauge("baton_healthy", "0 after an integrity violation or while an engine is wedged").Add(status.health.ok() ? 1 : 0);
+  out.Gauge("baton_healthy", "0 after an integrity violation or while an engine is wedged")
+      .Add(status.health.ok() ? 1 : 0);
 }
 
 }  // namespace

@@ -1,0 +1,67 @@
+// baton-prefill: flags, and nothing else.
+#include <cstdio>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
+#include "absl/flags/usage.h"
+#include "services/worker/worker_main.h"
+
+ABSL_FLAG(std::string, model, "", "The GGUF file to serve.");
+ABSL_FLAG(std::string, grpc_listen, "127.0.0.1:0", "HOST:PORT for routers; port 0: any free one.");
+ABSL_FLAG(std::string, http_listen, "127.0.0.1:0", "HOST:PORT for /healthz, /readyz and /metrics.");
+ABSL_FLAG(std::string, kv_listen, "tcp://127.0.0.1:0",
+          "ZeroMQ endpoint where other workers fetch keys and values.");
+ABSL_FLAG(std::string, advertise_host, "",
+          "Host name that others reach this worker by, where it listens on a wildcard.");
+ABSL_FLAG(std::string, name, "", "Name in logs and status; the role and the process id if empty.");
+ABSL_FLAG(std::string, address_file, "", "JSON file to write once ready: name, role, addresses, pid.");
+ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off.");
+ABSL_FLAG(std::string, kv_dtype, "f16", "How keys and values are stored: f16, bf16 or f32.");
+ABSL_FLAG(bool, kv_curve, true, "Authenticate and encrypt handoffs with CURVE keys made at start.");
+ABSL_FLAG(int, ranks, 1, "Data-parallel ranks: engines that share the weights.");
+ABSL_FLAG(int, threads, 1, "Threads of each rank.");
+ABSL_FLAG(int64_t, kv_memory_mb, 256, "Memory for keys and values, MiB per rank.");
+ABSL_FLAG(int64_t, pages, 0, "Pages for keys and values per rank; over --kv_memory_mb if positive.");
+ABSL_FLAG(int, page_tokens, 16, "Tokens in a page: a multiple of 16.");
+ABSL_FLAG(int64_t, token_budget, 512, "Tokens that one step computes at most.");
+ABSL_FLAG(int64_t, prefill_chunk, 256, "Tokens of one prompt in a step at most.");
+ABSL_FLAG(int64_t, max_running, 64, "Sequences that decode at once, per rank.");
+ABSL_FLAG(int, layer_group, 4, "Layers computed between two offers of a prompt's keys and values.");
+ABSL_FLAG(int64_t, emission_buffer, 256,
+          "Tokens that a stream's reader may be behind by before it is cut off.");
+ABSL_FLAG(absl::Duration, drain_grace, absl::Seconds(30), "On SIGTERM, how long running streams may go on.");
+
+int main(int argc, char** argv) {
+  absl::SetProgramUsageMessage(
+      "baton-prefill --model=FILE.gguf [flags]\n\nA worker that reads prompts and offers their keys and "
+      "values to decode workers.\n"
+      "Runs until SIGTERM or SIGINT, then drains; a second signal ends it at once.");
+  const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
+  if (words.size() > 1) {
+    std::fprintf(stderr, "baton-prefill: \"%s\" is no flag; see --help\n", words[1]);
+    return 1;
+  }
+  return baton::RunWorker(baton::WorkerRole::kPrefill,
+                          {.model = absl::GetFlag(FLAGS_model),
+                           .grpc_listen = absl::GetFlag(FLAGS_grpc_listen),
+                           .http_listen = absl::GetFlag(FLAGS_http_listen),
+                           .kv_listen = absl::GetFlag(FLAGS_kv_listen),
+                           .advertise_host = absl::GetFlag(FLAGS_advertise_host),
+                           .name = absl::GetFlag(FLAGS_name),
+                           .kv_dtype = absl::GetFlag(FLAGS_kv_dtype),
+                           .address_file = absl::GetFlag(FLAGS_address_file),
+                           .kv_curve = absl::GetFlag(FLAGS_kv_curve),
+                           .log_level = absl::GetFlag(FLAGS_log_level),
+                           .ranks = absl::GetFlag(FLAGS_ranks),
+                           .threads = absl::GetFlag(FLAGS_threads),
+                           .kv_memory_mb = absl::GetFlag(FLAGS_kv_memory_mb),
+                           .pages = absl::GetFlag(FLAGS_pages),
+                           .page_tokens = absl::GetFlag(FLAGS_page_tokens),
+                           .token_budget = absl::GetFlag(FLAGS_token_budget),
+                           .prefill_chunk = absl::GetFlag(FLAGS_prefill_chunk),
+                           .max_running = absl::GetFlag(FLAGS_max_running),
+                           .layer_group = absl::GetFlag(FLAGS_layer_group),
+                           .emission_buffer = absl::GetFlag(FLAGS_emission_buffer),
+                           .drain_grace = absl::GetFlag(FLAGS_drain_grace)});
+}

@@ -1,0 +1,137 @@
+#include "services/worker/worker_main.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/synchronization/notification.h"
+#include "common/admin_http.h"
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "engine/model/factory.h"
+#include "services/kv_transfer/transport/zmq_wire.h"
+#include "services/worker/signals.h"
+#include "services/worker/worker_metrics.h"
+
+namespace baton {
+namespace {
+
+constexpr absl::Duration kDrainMargin = absl::Seconds(5);
+
+// The file that tells others where this process is; written whole or not at all, gone when the process is.
+class AddressFile {
+ public:
+  ~AddressFile() {
+    if (!path_.empty()) unlink(path_.c_str());
+  }
+  absl::Status Write(const std::string& path, const std::string& text) {
+    if (path.empty()) return absl::OkStatus();
+    const std::string fresh = absl::StrCat(path, ".new");
+    std::ofstream out(fresh, std::ios::trunc);
+    out << text;
+    out.close();
+    if (!out || std::rename(fresh.c_str(), path.c_str()) != 0) {
+      return absl::UnavailableError(absl::StrCat("cannot write --address_file=", path));
+    }
+    path_ = path;
+    return absl::OkStatus();
+  }
+
+ private:
+  std::string path_;
+};
+
+AdminHandlers NotReady(std::string why) {
+  return {.healthy = [] { return absl::OkStatus(); },
+          .ready = [why] { return absl::UnavailableError(why); },
+          .metrics = [] { return std::string(); }};
+}
+
+AdminHandlers Serving(const Worker* worker, const Metrics* metrics) {
+  return {.healthy = [worker] { return worker->Health(); },
+          .ready =
+              [worker] {
+                return worker->Status().drain.draining ? absl::UnavailableError("draining")
+                                                       : worker->Health();
+              },
+          .metrics = [metrics] { return metrics->Text(); }};
+}
+
+absl::StatusOr<std::unique_ptr<Worker>> StartWorker(const WorkerSettings& settings, WorkerPlan& plan,
+                                                    const Clock* clock) {
+  const MonoTime begun = clock->Now();
+  BATON_RETURN_IF_ERROR(PlanPages(settings, &plan));
+  BATON_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<ModelRunner>> runners,
+                         LoadModels(settings.model, plan.model, settings.ranks));
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<Transport> wire, NewZmqTransport(plan.wire));
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<Worker> worker,
+                         Worker::Start(plan.worker, std::move(runners), std::move(wire), clock));
+  spdlog::info("loaded {} in {} ms: {} rank(s) of {} pages, fingerprint {}", plan.worker.model,
+               absl::ToInt64Milliseconds(clock->Now() - begun), settings.ranks, plan.model.page_count,
+               worker->facts().fingerprint);
+  return worker;
+}
+
+void DrainWorker(Worker& worker, absl::Duration grace) {
+  spdlog::info("draining: no new streams; {} s for those that run", absl::ToInt64Seconds(grace));
+  auto drained = std::make_shared<absl::Notification>();
+  worker.Drain(grace, [drained](const DrainState& state) {
+    spdlog::info("drained: {} ended, {} cut off", state.ended, state.cut_off);
+    drained->Notify();
+  });
+  if (!drained->WaitForNotificationWithTimeout(grace + kDrainMargin))
+    spdlog::warn("the drain took too long; leaving");
+}
+
+absl::Status Serve(WorkerRole role, const WorkerSettings& settings) {
+  BATON_ASSIGN_OR_RETURN(WorkerPlan plan, PlanWorker(role, settings));
+  BATON_RETURN_IF_ERROR(SetUpLogging(plan.process, settings.log_level));
+  const SteadyClock clock;
+  StopSignals signals;
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<AdminServer> admin,
+                         AdminServer::Start(plan.http, NotReady("loading")));
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<Worker> worker, StartWorker(settings, plan, &clock));
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<WorkerServer> server,
+                         WorkerServer::Start(plan.server, worker.get()));
+
+  Metrics metrics;
+  metrics.AddCollector([&worker](MetricSnapshot& out) { CollectWorkerMetrics(*worker, out); });
+  const auto reachable = [&](const HostPort& address) {
+    return WithHost(address.ToString(), settings.advertise_host);
+  };
+  AddressFile file;
+  const absl::Status written = file.Write(
+      settings.address_file,
+      absl::StrFormat(R"({"name": "%s", "role": "%s", "grpc": "%s", "http": "%s", "kv": "%s", "pid": %d})"
+                      "\n",
+                      plan.worker.name, role == WorkerRole::kPrefill ? "prefill" : "decode",
+                      reachable(server->address()), reachable(admin->address()), worker->facts().kv.endpoint,
+                      getpid()));
+  BATON_RETURN_IF_ERROR(written);
+  admin->SetHandlers(Serving(worker.get(), &metrics));
+  spdlog::info("ready: {} grpc {} http {} kv {}", plan.worker.name, server->address().ToString(),
+               admin->address().ToString(), worker->facts().kv.endpoint);
+
+  signals.Wait();
+  DrainWorker(*worker, settings.drain_grace);
+  admin->SetHandlers(NotReady("shutting down"));
+  server.reset();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int RunWorker(WorkerRole role, const WorkerSettings& settings) {
+  const absl::Status status = Serve(role, settings);
+  if (status.ok()) return 0;
+  absl::FPrintF(stderr, "baton-%s: %s\n", role == WorkerRole::kPrefill ? "prefill" : "decode",
+                status.message());
+  return 1;
+}
+
+}  // namespace baton
