@@ -89,7 +89,7 @@ class CallStream final : public grpc::ServerWriteReactor<Event>, public CallSink
   void Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (writing_ || finished_) return;
     if (!queue_.empty()) {
-      ToProto(queue_.front(), worker_->facts().kv.epoch, &message_);
+      codec::ToProto(queue_.front(), worker_->facts().kv.epoch, &message_);
       queue_.pop_front();
       writing_ = true;
       grpc::WriteOptions options;

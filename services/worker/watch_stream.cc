@@ -17,16 +17,16 @@ void WatchStream::Begin(std::shared_ptr<WatchStream> self) {
 void WatchStream::Write() {
   const WorkerStatus status = worker_->Status();
   message_.Clear();
-  ToProto(worker_->facts().kv.epoch, message_.mutable_epoch());
+  codec::ToProto(worker_->facts().kv.epoch, message_.mutable_epoch());
   message_.set_number(number_);
-  if (number_ == 0) ToProto(worker_->facts(), message_.mutable_info());
+  if (number_ == 0) codec::ToProto(worker_->facts(), message_.mutable_info());
   ++number_;
-  message_.set_role(ToProto(status.role));
+  message_.set_role(codec::ToProto(status.role));
   message_.set_draining(status.drain.draining);
   message_.set_healthy(status.health.ok());
   for (uint32_t rank = 0; rank < status.ranks.size(); ++rank) {
     v1::RankLoad load;
-    ToProto(rank, status.ranks[rank], &load);
+    codec::ToProto(rank, status.ranks[rank], &load);
     std::string bytes = load.SerializeAsString();
     if (bytes == told_[rank]) continue;
     told_[rank] = std::move(bytes);

@@ -4,7 +4,7 @@
 
 #include "common/status_macros.h"
 
-namespace baton {
+namespace baton::codec {
 namespace {
 
 Id128 FromProto(const v1::Id128& id) {
@@ -183,4 +183,4 @@ void ToProto(const WorkerFacts& facts, v1::WorkerInfo* out) {
   out->set_kv_bytes_per_token(facts.layout.AtomBytes() / kAtomTokens);
 }
 
-}  // namespace baton
+}  // namespace baton::codec

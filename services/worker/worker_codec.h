@@ -6,7 +6,7 @@
 #include "baton/worker.pb.h"
 #include "services/worker/worker.h"
 
-namespace baton {
+namespace baton::codec {
 
 // A request's duration starts at `now`; none is unlimited (the worker has a limit of its own).
 // InvalidArgument for what no struct can hold; WorkerCore checks the rest.
@@ -22,4 +22,4 @@ void ToProto(uint32_t rank, const EngineLoad& load, v1::RankLoad* out);
 void ToProto(const WorkerFacts& facts, v1::WorkerInfo* out);
 void ToProto(const Id128& id, v1::Id128* out);
 
-}  // namespace baton
+}  // namespace baton::codec

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/block_hash.h"
 #include "common/status_macros.h"
-#include "services/worker/spec_limits.h"
+#include "services/worker/request_limits.h"
 
 namespace baton {
 
@@ -18,7 +18,7 @@ absl::Status WorkerCore::Admit(const StreamId& stream, Attempt attempt, CallKind
     return absl::InvalidArgumentError(absl::StrCat("rank ", rank, " of ", options_.ranks, " does not exist"));
   }
   BATON_RETURN_IF_ERROR(
-      CheckSpec(spec, {.max_context = options_.max_context, .vocab_size = options_.vocab_size}));
+      CheckRequest(spec, {.max_context = options_.max_context, .vocab_size = options_.vocab_size}));
   bool raised = false;
   const absl::Status seen = attempts_.See(stream, attempt, kind, now, &raised);
   if (absl::IsAborted(seen)) ++counters_.superseded;

@@ -74,7 +74,7 @@ class Service final : public v1::Worker::CallbackService {
   template <typename Event, typename Request, typename Hand>
   grpc::ServerWriteReactor<Event>* Open(grpc::CallbackServerContext* context, const Request& request,
                                         Hand hand) {
-    auto call = FromProto(request, worker_->Now());
+    auto call = codec::FromProto(request, worker_->Now());
     if (!call.ok()) return new RefusedStream<Event>(call.status());
     if (!Enter()) return new RefusedStream<Event>(Full());
     auto stream = std::make_shared<CallStream<Event>>(worker_, context, [this] { Leave(); });

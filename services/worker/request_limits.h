@@ -7,7 +7,7 @@
 
 namespace baton {
 
-struct SpecLimits {
+struct RequestLimits {
   int64_t max_context = 0;  // tokens of a sequence, generated ones included
   int32_t vocab_size = 0;
 };
@@ -18,6 +18,6 @@ inline constexpr size_t kMaxLogitBias = 1024;
 inline constexpr size_t kMaxStopTokens = 256;
 
 // InvalidArgument naming the field that is out of its bounds.
-absl::Status CheckSpec(const SequenceSpec& spec, const SpecLimits& limits);
+absl::Status CheckRequest(const SequenceSpec& spec, const RequestLimits& limits);
 
 }  // namespace baton

@@ -1,4 +1,4 @@
-#include "services/worker/spec_limits.h"
+#include "services/worker/request_limits.h"
 
 #include <cmath>
 
@@ -43,7 +43,7 @@ absl::Status CheckSampling(const SamplingParams& sampling, int32_t vocab_size) {
 
 }  // namespace
 
-absl::Status CheckSpec(const SequenceSpec& spec, const SpecLimits& limits) {
+absl::Status CheckRequest(const SequenceSpec& spec, const RequestLimits& limits) {
   const int64_t tokens = static_cast<int64_t>(spec.tokens.size());
   if (tokens == 0) return absl::InvalidArgumentError("tokens must not be empty");
   if (tokens >= limits.max_context) {

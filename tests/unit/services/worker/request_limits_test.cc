@@ -1,4 +1,4 @@
-#include "services/worker/spec_limits.h"
+#include "services/worker/request_limits.h"
 
 #include <gtest/gtest.h>
 
@@ -16,9 +16,9 @@ SequenceSpec Good() {
   return spec;
 }
 
-TEST(SpecLimits, EachFieldHasBounds) {
-  const SpecLimits limits{.max_context = 8, .vocab_size = 10};
-  EXPECT_TRUE(CheckSpec(Good(), limits).ok());
+TEST(RequestLimits, EachFieldHasBounds) {
+  const RequestLimits limits{.max_context = 8, .vocab_size = 10};
+  EXPECT_TRUE(CheckRequest(Good(), limits).ok());
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<std::function<void(SequenceSpec&)>> faults = {
       [](auto& s) { s.tokens.clear(); },
@@ -53,7 +53,7 @@ TEST(SpecLimits, EachFieldHasBounds) {
   for (size_t i = 0; i < faults.size(); ++i) {
     SequenceSpec spec = Good();
     faults[i](spec);
-    EXPECT_TRUE(absl::IsInvalidArgument(CheckSpec(spec, limits))) << "fault " << i;
+    EXPECT_TRUE(absl::IsInvalidArgument(CheckRequest(spec, limits))) << "fault " << i;
   }
 }
 
