@@ -14,6 +14,8 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "common/listen.h"
@@ -62,6 +64,8 @@ ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or of
 namespace baton::router {
 namespace {
 
+constexpr absl::Duration kWatchInterval = absl::Milliseconds(200);
+
 constexpr char kUsage[] =
     "Serves the OpenAI API (chat completions, completions, models; streaming and not) over prefill and "
     "decode workers.\n\n"
@@ -102,6 +106,7 @@ absl::StatusOr<RouterConfig> ConfigFromFlags() {
   config.session.stall_timeout = absl::GetFlag(FLAGS_stall_timeout);
   config.registry.placement.direct_below_tokens = absl::GetFlag(FLAGS_conditional_prefill_tokens);
   config.registry.table.silence_timeout = absl::GetFlag(FLAGS_silence_timeout);
+  config.calls.watch_interval = kWatchInterval;
   config.discovery.workers = absl::GetFlag(FLAGS_worker);
   config.discovery.file = absl::GetFlag(FLAGS_workers_file);
   config.discovery.dns_name = absl::GetFlag(FLAGS_workers_dns);
@@ -147,6 +152,9 @@ absl::Status Run(const sigset_t& signals) {
 
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(baton::router::kUsage);
+  absl::FlagsUsageConfig help;
+  help.contains_help_flags = [](absl::string_view file) { return absl::EndsWith(file, "router/main.cc"); };
+  absl::SetFlagsUsageConfig(help);
   const std::vector<char*> rest = absl::ParseCommandLine(argc, argv);
   if (rest.size() > 1) {
     std::cerr << "baton-router: unexpected argument '" << rest[1] << "'; see --help\n";

@@ -29,13 +29,13 @@ bool FitsNow(const RankView& rank, const PlacementRequest& request) {
 
 // Lower is better.
 auto DecodeCost(const RankView& rank, const PlacementRequest& request) {
-  return std::make_tuple(Avoided(rank, request), !FitsNow(rank, request), rank.Streams(), rank.Backlog(),
-                         ~rank.free_pages, rank.placed, rank.ref);
+  return std::make_tuple(rank.suspect, Avoided(rank, request), !FitsNow(rank, request), rank.Streams(),
+                         rank.Backlog(), ~rank.free_pages, rank.placed, rank.ref);
 }
 
 auto PrefillCost(const RankView& rank, const PlacementRequest& request) {
-  return std::make_tuple(Avoided(rank, request), rank.Backlog(), rank.Streams(), ~rank.free_pages,
-                         rank.placed, rank.ref);
+  return std::make_tuple(rank.suspect, Avoided(rank, request), rank.Backlog(), rank.Streams(),
+                         ~rank.free_pages, rank.placed, rank.ref);
 }
 
 const RankView* PickPrefill(absl::Span<const RankView> ranks, const PlacementRequest& request,

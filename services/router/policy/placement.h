@@ -33,6 +33,7 @@ struct RankView {
   WorkerRole role = WorkerRole::kUnknown;
   bool healthy = false;
   bool draining = false;
+  bool suspect = false;  // has fallen silent: used only if no other is left
   std::string fingerprint;
   uint64_t page_tokens = 0;  // 0: unknown, then pages are not judged
   uint64_t total_pages = 0;

@@ -83,6 +83,7 @@ std::vector<RankView> WorkerTable::Ranks() const {
                     .role = state.role,
                     .healthy = state.Usable(),
                     .draining = state.draining,
+                    .suspect = state.silent,
                     .fingerprint = state.facts.fingerprint,
                     .page_tokens = state.facts.page_tokens,
                     .total_pages = rank.pages.total(),

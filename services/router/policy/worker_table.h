@@ -75,7 +75,7 @@ struct WorkerState {
   MonoTime last_report = absl::InfinitePast();
   std::vector<RankReport> ranks;
 
-  bool Usable() const { return worker != 0 && connected && !silent && healthy; }
+  bool Usable() const { return worker != 0 && connected && healthy; }
 };
 
 struct WorkerTableConfig {
@@ -91,7 +91,7 @@ class WorkerTable {
   // FailedPrecondition: a gap, a reordering or an epoch change without a snapshot; watch again to get one.
   absl::Status Report(const std::string& endpoint, const WorkerReport& report, MonoTime now);
   void Disconnected(const std::string& endpoint);
-  // Marks silent workers; true if any worker became unusable.
+  // Marks silent workers as suspect; true if any became so.
   bool Tick(MonoTime now);
 
   std::vector<RankView> Ranks() const;
