@@ -8,7 +8,8 @@ import unittest
 
 from local_cluster import LocalCluster, events, process_lives, wait_for
 
-LONG = {"prompt": "Once upon a time", "max_tokens": 1500, "temperature": 0, "ignore_eos": True}
+STORY = "Once upon a time a runner carried a baton around the track, and the next one waited. " * 6  # long enough to be handed off
+LONG = {"prompt": STORY, "max_tokens": 1500, "temperature": 0, "ignore_eos": True}
 
 
 class FaultsTest(unittest.TestCase):
@@ -21,7 +22,7 @@ class FaultsTest(unittest.TestCase):
         """[(connection, event iterator)], each past its first event."""
         streams = []
         for index in range(count):
-            connection, response = self.cluster.open_stream("/v1/completions", dict(self.body, prompt=f"Story {index}:"))
+            connection, response = self.cluster.open_stream("/v1/completions", dict(self.body, prompt=f"Story {index}: {STORY}"))
             self.addCleanup(connection.close)
             iterator = events(response)
             next(iterator)

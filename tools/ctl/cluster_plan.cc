@@ -4,6 +4,10 @@
 namespace baton::ctl {
 namespace {
 
+// Shorter than the supervisor's patience, so that streams which outlast it end in an error, not in a broken
+// connection.
+constexpr char kDrainGrace[] = "--drain_grace=15s";
+
 ProcessPlan PlanWorker(const ClusterSpec& spec, const ClusterFolder& folder, const std::string& role,
                        int index) {
   ProcessPlan plan{absl::StrCat(role, "-", index), role, {}};
@@ -15,6 +19,7 @@ ProcessPlan PlanWorker(const ClusterSpec& spec, const ClusterFolder& folder, con
                   "--grpc_listen=127.0.0.1:0",
                   "--http_listen=127.0.0.1:0",
                   "--kv_listen=tcp://127.0.0.1:0",
+                  kDrainGrace,
                   absl::StrCat("--address_file=", folder.Addresses(plan.name))};
   plan.command.insert(plan.command.end(), spec.worker_flags.begin(), spec.worker_flags.end());
   return plan;
@@ -28,7 +33,7 @@ std::vector<ProcessPlan> PlanCluster(const ClusterSpec& spec, const ClusterFolde
                    "router",
                    {absl::StrCat(spec.bin_dir, "/baton-router"), absl::StrCat("--model=", spec.model),
                     absl::StrCat("--listen=", spec.host, ":", spec.port),
-                    absl::StrCat("--workers_file=", folder.Workers()),
+                    absl::StrCat("--workers_file=", folder.Workers()), kDrainGrace,
                     absl::StrCat("--address_file=", folder.Addresses("router"))}});
   for (int i = 0; i < spec.prefill; ++i) plans.push_back(PlanWorker(spec, folder, "prefill", i));
   for (int i = 0; i < spec.decode; ++i) plans.push_back(PlanWorker(spec, folder, "decode", i));

@@ -10,6 +10,16 @@
 #include "tools/ctl/table.h"
 
 namespace baton::ctl {
+namespace {
+
+// Long enough that a prefill worker reads it: short prompts go straight to a decode worker.
+std::string LongPrompt() {
+  std::string prompt;
+  for (int i = 0; i < 12; ++i) prompt += "One runner hands the baton to the next. ";
+  return prompt;
+}
+
+}  // namespace
 
 absl::StatusOr<bool> Readiness::Look() {
   if (!IsAlive(supervisor_)) {
@@ -65,7 +75,7 @@ bool Readiness::TryRequest(const ClusterRecord& record) {
   const auto model = ServedModel(url_);
   if (!model.ok()) return false;
   model_ = *model;
-  const boost::json::object body{{"model", model_}, {"prompt", "Hello"}, {"max_tokens", 2}};
+  const boost::json::object body{{"model", model_}, {"prompt", LongPrompt()}, {"max_tokens", 2}};
   const auto response = Fetch({url_ + "/v1/completions", boost::json::serialize(body), absl::Seconds(60)});
   if (response.ok() && response->code == 200) return true;
   doing_ =
