@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/mutex.h"
 
 namespace baton {
 
@@ -22,7 +22,7 @@ class BoundedQueue {
 
   // `keep_free`: kFull if fewer places than this would be left, so that some pushers have room reserved.
   Push TryPush(T item, size_t keep_free = 0) ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (closed_) return Push::kClosed;
     if (items_.size() + keep_free >= capacity_) return Push::kFull;
     items_.push_back(std::move(item));
@@ -32,30 +32,28 @@ class BoundedQueue {
   // Everything there is, oldest first; waits up to `timeout` for a first item. Empty on timeout, or when the
   // queue is closed and drained.
   std::deque<T> PopAll(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(this, &BoundedQueue::Ready), timeout);
+    MutexLock lock(&mutex_);
+    mutex_.Await([this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return closed_ || !items_.empty(); }, timeout);
     return std::exchange(items_, {});
   }
 
   // From now on pushes are refused and nobody waits; what is in the queue can still be popped.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     closed_ = true;
   }
   bool closed() const ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return closed_;
   }
   size_t size() const ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return items_.size();
   }
 
  private:
-  bool Ready() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return closed_ || !items_.empty(); }
-
   const size_t capacity_;
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   std::deque<T> items_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -6,8 +6,8 @@
 #include <variant>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "common/bounded_queue.h"
+#include "common/mutex.h"
 
 namespace baton {
 namespace {
@@ -74,7 +74,7 @@ struct Engine::Impl {
       changed = false;
     }
     EngineLoad current = core.Load();
-    absl::MutexLock lock(&mutex);
+    MutexLock lock(&mutex);
     load = current;
     last_progress = now;
     if (health.ok()) health = std::move(integrity);
@@ -89,7 +89,7 @@ struct Engine::Impl {
   MonoTime last_check = absl::InfinitePast();
 
   BoundedQueue<EngineCommand> queue;
-  mutable absl::Mutex mutex;
+  mutable Mutex mutex;
   EngineLoad load ABSL_GUARDED_BY(mutex);
   absl::Status health ABSL_GUARDED_BY(mutex);
   MonoTime last_progress ABSL_GUARDED_BY(mutex);
@@ -116,17 +116,17 @@ absl::Status Engine::Submit(EngineCommand command) {
 }
 
 EngineLoad Engine::Load() const {
-  absl::MutexLock lock(&impl_->mutex);
+  MutexLock lock(&impl_->mutex);
   return impl_->load;
 }
 
 absl::Status Engine::Health() const {
-  absl::MutexLock lock(&impl_->mutex);
+  MutexLock lock(&impl_->mutex);
   return impl_->health;
 }
 
 MonoTime Engine::LastProgress() const {
-  absl::MutexLock lock(&impl_->mutex);
+  MutexLock lock(&impl_->mutex);
   return impl_->last_progress;
 }
 

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
+#include "common/mutex.h"
 #include "tests/support/fake_runner.h"
 #include "tests/unit/engine/core/core_harness.h"
 
@@ -20,7 +20,7 @@ constexpr absl::Duration kPatience = absl::Seconds(30);
 class Recorder : public EngineEventSink {
  public:
   void OnEngineEvent(EngineEvent event) override {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (auto* token = std::get_if<TokenEvent>(&event)) {
       tokens_[token->id].push_back(token->token);
       if (token->finish != FinishReason::kNone) ++ended_;
@@ -31,21 +31,20 @@ class Recorder : public EngineEventSink {
   }
 
   bool AwaitEnded(int count) {
-    absl::MutexLock lock(&mutex_);
-    const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return ended_ >= count; };
-    return mutex_.AwaitWithTimeout(absl::Condition(&enough), kPatience);
+    MutexLock lock(&mutex_);
+    return mutex_.Await([&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return ended_ >= count; }, kPatience);
   }
   std::vector<TokenId> tokens(SeqId id) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return tokens_[id];
   }
   absl::Status failed(SeqId id) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return failed_[id];
   }
 
  private:
-  absl::Mutex mutex_;
+  Mutex mutex_;
   std::map<SeqId, std::vector<TokenId>> tokens_ ABSL_GUARDED_BY(mutex_);
   std::map<SeqId, absl::Status> failed_ ABSL_GUARDED_BY(mutex_);
   int ended_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -128,24 +127,24 @@ class StuckRunner : public ModelRunner {
   absl::Status Forward(absl::Span<const ForwardItem> items, LayerSink* sink,
                        absl::Span<float> logits) override {
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       stuck_ = true;
-      mutex_.AwaitWithTimeout(absl::Condition(&go_), kPatience);
+      mutex_.Await([this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return go_; }, kPatience);
     }
     return fake_.Forward(items, sink, logits);
   }
   bool AwaitStuck() {
-    absl::MutexLock lock(&mutex_);
-    return mutex_.AwaitWithTimeout(absl::Condition(&stuck_), kPatience);
+    MutexLock lock(&mutex_);
+    return mutex_.Await([this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stuck_; }, kPatience);
   }
   void Go() {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     go_ = true;
   }
 
  private:
   FakeRunner fake_;
-  absl::Mutex mutex_;
+  Mutex mutex_;
   bool stuck_ ABSL_GUARDED_BY(mutex_) = false;
   bool go_ ABSL_GUARDED_BY(mutex_) = false;
 };
