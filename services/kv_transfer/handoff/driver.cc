@@ -23,7 +23,8 @@ absl::StatusOr<absl::Span<std::byte>> PoolOf(KvMemory* memory, uint32_t rank) {
   for (int64_t page = 0; page < pages; ++page) {
     const absl::Span<std::byte> span = memory->Page(rank, static_cast<PageId>(page));
     if (span.size() != page_bytes || span.data() != first + page * page_bytes) {
-      return absl::InvalidArgumentError(absl::StrCat("the pages of rank ", rank, " are not consecutive in memory"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the pages of rank ", rank, " are not consecutive in memory"));
     }
   }
   return absl::MakeSpan(first, page_bytes * pages);
@@ -31,9 +32,10 @@ absl::StatusOr<absl::Span<std::byte>> PoolOf(KvMemory* memory, uint32_t rank) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HandoffDriver>> HandoffDriver::Create(const HandoffOptions& options, Epoch epoch,
-                                                                     KvMemory* memory, Transport* wire,
-                                                                     const Clock* clock, HandoffEventSink* sink) {
+absl::StatusOr<std::unique_ptr<HandoffDriver>> HandoffDriver::Create(const HandoffOptions& options,
+                                                                     Epoch epoch, KvMemory* memory,
+                                                                     Transport* wire, const Clock* clock,
+                                                                     HandoffEventSink* sink) {
   OwnerOptions owner;
   ReaderOptions reader;
   owner.epoch = reader.epoch = epoch;
@@ -97,7 +99,9 @@ bool HandoffDriver::CloseIdlePeer() {
   return false;
 }
 
-MonoTime HandoffDriver::NextDeadline() const { return std::min(owner_.NextDeadline(), reader_.NextDeadline()); }
+MonoTime HandoffDriver::NextDeadline() const {
+  return std::min(owner_.NextDeadline(), reader_.NextDeadline());
+}
 
 void HandoffDriver::Tick() {
   now_ = clock_->Now();
@@ -216,7 +220,8 @@ void HandoffDriver::OnMalformed(PeerId from, absl::string_view why) {
   ++malformed_;
   if (clock_->Now() < next_complaint_) return;
   next_complaint_ = clock_->Now() + kComplainEvery;
-  spdlog::warn("handoff: malformed message from peer {} dropped ({}); {} so far", from, std::string(why), malformed_);
+  spdlog::warn("handoff: malformed message from peer {} dropped ({}); {} so far", from, std::string(why),
+               malformed_);
 }
 
 HandoffNode::Stats HandoffDriver::stats() const {

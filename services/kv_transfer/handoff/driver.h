@@ -1,7 +1,7 @@
 #pragma once
 
-// Carries out what the owner and reader decide, on one wire and one process's pages. Single-threaded: HandoffNode gives it a
-// thread; tests turn it by hand with a loopback wire and a manual clock.
+// Carries out what the owner and reader decide, on one wire and one process's pages. Single-threaded:
+// HandoffNode gives it a thread; tests turn it by hand with a loopback wire and a manual clock.
 
 #include <deque>
 #include <map>
@@ -21,13 +21,14 @@ class HandoffDriver final : public WireHandler {
   // Registers every rank's pool with the wire. `memory`, `wire`, `clock` and `sink` outlive the driver.
   // InvalidArgument: a rank's pages are not consecutive in memory.
   static absl::StatusOr<std::unique_ptr<HandoffDriver>> Create(const HandoffOptions& options, Epoch epoch,
-                                                               KvMemory* memory, Transport* wire, const Clock* clock,
-                                                               HandoffEventSink* sink);
+                                                               KvMemory* memory, Transport* wire,
+                                                               const Clock* clock, HandoffEventSink* sink);
   void Do(const HandoffCommand& command);
   // Serves timers, then the wire: waits for it until the next timer, at most for `longest`.
   void Step(absl::Duration longest);
   MonoTime NextDeadline() const;
-  // Ends everything: OwnEnded for each record, PullLost for each pull; PullFenced as far as the wire fences within `patience`.
+  // Ends everything: OwnEnded for each record, PullLost for each pull; PullFenced as far as the wire fences
+  // within `patience`.
   void Shutdown(absl::Duration patience);
 
   HandoffNode::Stats stats() const;
@@ -42,8 +43,8 @@ class HandoffDriver final : public WireHandler {
   void OnMalformed(PeerId from, absl::string_view why) override;
 
  private:
-  HandoffDriver(OwnerOptions owner, ReaderOptions reader, KvMemory* memory, Transport* wire, const Clock* clock,
-                HandoffEventSink* sink);
+  HandoffDriver(OwnerOptions owner, ReaderOptions reader, KvMemory* memory, Transport* wire,
+                const Clock* clock, HandoffEventSink* sink);
 
   void Handle(const OwnBegin& command) { owner_.OnBegin(command, now_, &owner_actions_); }
   void Handle(const OwnOffer& command) { owner_.OnOffer(command, now_, &owner_actions_); }

@@ -18,7 +18,9 @@ int32_t ClampLayer(uint32_t layer) {
 
 }  // namespace
 
-Id128 FromProto(const v1::Id128& id) { return {id.hi(), id.lo()}; }
+Id128 FromProto(const v1::Id128& id) {
+  return {id.hi(), id.lo()};
+}
 
 HandoffId FromProto(const v1::HandoffKey& key) {
   return {FromProto(key.stream()), {key.attempt().claim(), key.attempt().n()}};
@@ -63,8 +65,8 @@ std::string LayoutDifference(const KvLayout& ours, const v1::KvLayoutInfo& their
                 {"atoms per page", mine.atoms_per_page(), theirs.atoms_per_page()}};
   for (const auto& field : fields) {
     if (field.ours != field.theirs) {
-      return absl::StrFormat("KV layouts differ: %s is %d at the owner, %d at the reader", field.name, field.ours,
-                             field.theirs);
+      return absl::StrFormat("KV layouts differ: %s is %d at the owner, %d at the reader", field.name,
+                             field.ours, field.theirs);
     }
   }
   return "";

@@ -67,7 +67,8 @@ struct HandoffNode::Impl {
 };
 
 absl::StatusOr<std::unique_ptr<HandoffNode>> HandoffNode::Start(const HandoffOptions& options, Epoch epoch,
-                                                                KvMemory* memory, std::unique_ptr<Transport> wire,
+                                                                KvMemory* memory,
+                                                                std::unique_ptr<Transport> wire,
                                                                 const Clock* clock, HandoffEventSink* sink) {
   auto impl = std::make_unique<Impl>(options, std::move(wire));
   BATON_ASSIGN_OR_RETURN(impl->driver,
@@ -84,7 +85,8 @@ absl::Status HandoffNode::Submit(HandoffCommand command) {
   bool first = false;
   {
     absl::MutexLock lock(&impl_->mutex);
-    if (impl_->commands.size() >= kMaxCommands) return absl::ResourceExhaustedError("too many handoff commands queued");
+    if (impl_->commands.size() >= kMaxCommands)
+      return absl::ResourceExhaustedError("too many handoff commands queued");
     first = impl_->commands.empty();
     impl_->commands.push_back(std::move(command));
   }
@@ -92,7 +94,9 @@ absl::Status HandoffNode::Submit(HandoffCommand command) {
   return absl::OkStatus();
 }
 
-const std::string& HandoffNode::endpoint() const { return impl_->wire->endpoint(); }
+const std::string& HandoffNode::endpoint() const {
+  return impl_->wire->endpoint();
+}
 
 HandoffNode::Stats HandoffNode::stats() const {
   absl::MutexLock lock(&impl_->mutex);

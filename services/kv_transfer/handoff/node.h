@@ -1,7 +1,7 @@
 #pragma once
 
-// A process's end of every handoff: one thread that feeds the owner and reader decision classes with wire messages,
-// commands and time, and carries out what they decide.
+// A process's end of every handoff: one thread that feeds the owner and reader decision classes with wire
+// messages, commands and time, and carries out what they decide.
 
 #include <memory>
 #include <string>
@@ -13,19 +13,20 @@
 namespace baton {
 
 struct HandoffOptions {
-  std::string fingerprint;                          // of our KV; peers with another are refused
-  absl::Duration lease = absl::Seconds(5);          // an owner's lease, renewed by its reader
-  absl::Duration fence_timeout = absl::Seconds(5);  // no fence within it: Healthy() turns false and the rank restarts
+  std::string fingerprint;                  // of our KV; peers with another are refused
+  absl::Duration lease = absl::Seconds(5);  // an owner's lease, renewed by its reader
+  absl::Duration fence_timeout =
+      absl::Seconds(5);  // no fence within it: Healthy() turns false and the rank restarts
   size_t max_leases = 4096;
-  size_t max_pull_bytes_in_flight = 32 << 20;       // per reader
+  size_t max_pull_bytes_in_flight = 32 << 20;  // per reader
 };
 
 class HandoffNode {
  public:
   // `memory`, `clock` and `sink` outlive the node. `wire` carries the messages.
-  static absl::StatusOr<std::unique_ptr<HandoffNode>> Start(const HandoffOptions& options, Epoch epoch, KvMemory* memory,
-                                                            std::unique_ptr<Transport> wire, const Clock* clock,
-                                                            HandoffEventSink* sink);
+  static absl::StatusOr<std::unique_ptr<HandoffNode>> Start(const HandoffOptions& options, Epoch epoch,
+                                                            KvMemory* memory, std::unique_ptr<Transport> wire,
+                                                            const Clock* clock, HandoffEventSink* sink);
   ~HandoffNode();  // revokes what it owns, gives up what it reads, joins the thread
   HandoffNode(const HandoffNode&) = delete;
   HandoffNode& operator=(const HandoffNode&) = delete;

@@ -20,7 +20,9 @@ constexpr Transition<OwnerState> kLegal[] = {
 
 HandoffOwner::HandoffOwner(OwnerOptions options) : options_(std::move(options)) {}
 
-absl::Span<const Transition<OwnerState>> HandoffOwner::LegalTransitions() { return kLegal; }
+absl::Span<const Transition<OwnerState>> HandoffOwner::LegalTransitions() {
+  return kLegal;
+}
 
 OwnedLease* HandoffOwner::FindRecord(const HandoffId& id) {
   auto it = records_.find(id);
@@ -34,7 +36,8 @@ const OwnedLease* HandoffOwner::Find(const HandoffId& id) const {
 
 OwnedLease* HandoffOwner::FindLease(const HandoffId& id, uint64_t lease, const Id128& secret) {
   OwnedLease* record = FindRecord(id);
-  if (record == nullptr || lease == 0 || record->lease() != lease || record->secret() != secret) return nullptr;
+  if (record == nullptr || lease == 0 || record->lease() != lease || record->secret() != secret)
+    return nullptr;
   return record;
 }
 
@@ -45,8 +48,7 @@ void HandoffOwner::OnBegin(const OwnBegin& command, MonoTime now, OwnerActions* 
     why = "too many handoffs";
   } else if (command.rank >= options_.pages.size()) {
     why = absl::StrCat("no rank ", command.rank);
-  } else if (command.tokens <= 0 ||
-             options_.layout.PagesFor(command.tokens) > options_.pages[command.rank]) {
+  } else if (command.tokens <= 0 || options_.layout.PagesFor(command.tokens) > options_.pages[command.rank]) {
     why = absl::StrCat("no pool holds ", command.tokens, " tokens");
   } else if (command.hard_deadline <= now) {
     why = "past the hard deadline";
@@ -143,11 +145,13 @@ void HandoffOwner::OnTick(MonoTime now, OwnerActions* out) {
 }
 
 MonoTime HandoffOwner::NextDeadline() const {
-  return std::min({record_timers_.Next(), verdict_timers_.Next(), ended_timers_.Next(), pending_timers_.Next()});
+  return std::min(
+      {record_timers_.Next(), verdict_timers_.Next(), ended_timers_.Next(), pending_timers_.Next()});
 }
 
 void HandoffOwner::Shutdown(MonoTime now, OwnerActions* out) {
-  while (!records_.empty()) End(HandoffId(records_.begin()->first), false, "the owner is shutting down", now, out);
+  while (!records_.empty())
+    End(HandoffId(records_.begin()->first), false, "the owner is shutting down", now, out);
 }
 
 void HandoffOwner::SetState(OwnedLease& record, OwnerState to) {
@@ -155,7 +159,8 @@ void HandoffOwner::SetState(OwnedLease& record, OwnerState to) {
   record.set_state(to);
 }
 
-void HandoffOwner::End(const HandoffId& id, bool held, const std::string& reason, MonoTime now, OwnerActions* out) {
+void HandoffOwner::End(const HandoffId& id, bool held, const std::string& reason, MonoTime now,
+                       OwnerActions* out) {
   auto it = records_.find(id);
   OwnedLease& record = it->second;
   SetState(record, held ? OwnerState::kHeld : OwnerState::kLost);

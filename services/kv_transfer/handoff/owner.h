@@ -1,11 +1,12 @@
 #pragma once
 
-// The owner's side of the handoff (docs/handoff.md): which leases live, what is offered on them, and every verdict. A
-// decision class: commands, messages and `now` in, actions appended to `out`; no thread, socket, clock or memory access.
+// The owner's side of the handoff (docs/handoff.md): which leases live, what is offered on them, and every
+// verdict. A decision class: commands, messages and `now` in, actions appended to `out`; no thread, socket,
+// clock or memory access.
 //
-// A record lives from OwnBegin to OwnEnded, which is emitted exactly once. Its one lease is made by the first Open that fits
-// (or that came shortly before OwnBegin). Verdicts outlive their record until the hard deadline. Every table is bounded.
-// `now` never decreases from call to call.
+// A record lives from OwnBegin to OwnEnded, which is emitted exactly once. Its one lease is made by the first
+// Open that fits (or that came shortly before OwnBegin). Verdicts outlive their record until the hard
+// deadline. Every table is bounded. `now` never decreases from call to call.
 
 #include <deque>
 #include <map>
@@ -35,7 +36,8 @@ class HandoffOwner {
 
   // Open, OfferAck, Renew, Confirm, Release; other verbs are ignored and counted as malformed.
   void OnMessage(PeerId from, const v1::Handoff& message, MonoTime now, OwnerActions* out);
-  // Whether a Pull's bytes may be read now, and where they are. They must be read before the next call of this object.
+  // Whether a Pull's bytes may be read now, and where they are. They must be read before the next call of
+  // this object.
   absl::StatusOr<std::vector<ByteRange>> OnPull(const v1::Handoff& message, MonoTime now);
 
   void OnTick(MonoTime now, OwnerActions* out);
@@ -75,7 +77,8 @@ class HandoffOwner {
   void OnOpen(PeerId from, const HandoffId& id, const v1::Open& open, MonoTime now, OwnerActions* out);
   void OnOfferAck(const HandoffId& id, const v1::OfferAck& ack, MonoTime now, OwnerActions* out);
   void OnRenew(PeerId from, const HandoffId& id, const v1::Renew& renew, MonoTime now, OwnerActions* out);
-  void OnConfirm(PeerId from, const HandoffId& id, const v1::Confirm& confirm, MonoTime now, OwnerActions* out);
+  void OnConfirm(PeerId from, const HandoffId& id, const v1::Confirm& confirm, MonoTime now,
+                 OwnerActions* out);
   void OnRelease(const HandoffId& id, const v1::Release& release, MonoTime now, OwnerActions* out);
 
   OwnedLease* FindRecord(const HandoffId& id);
@@ -83,7 +86,8 @@ class HandoffOwner {
   OwnedLease* FindLease(const HandoffId& id, uint64_t lease, const Id128& secret);
   std::string WhyRefused(const v1::Open& open, const OwnedLease& record) const;
   void TryGrant(PeerId from, const v1::Open& open, OwnedLease& record, MonoTime now, OwnerActions* out);
-  void AnswerOpen(PeerId to, const v1::Open& open, const OwnedLease& record, MonoTime now, OwnerActions* out) const;
+  void AnswerOpen(PeerId to, const v1::Open& open, const OwnedLease& record, MonoTime now,
+                  OwnerActions* out) const;
   // A reader's new epoch ends what its old one had.
   void NoteReader(const v1::Open& open, uint64_t lease, MonoTime now, OwnerActions* out);
   bool Superseded(const v1::Open& open) const;
@@ -92,7 +96,8 @@ class HandoffOwner {
   void Refuse(PeerId to, const HandoffId& id, const std::string& reason, bool retry, OwnerActions* out);
   void SendVerdict(PeerId to, const HandoffId& id, uint64_t lease, bool held, const std::string& reason,
                    OwnerActions* out) const;
-  void SendRevoke(PeerId to, const HandoffId& id, uint64_t lease, const std::string& reason, OwnerActions* out) const;
+  void SendRevoke(PeerId to, const HandoffId& id, uint64_t lease, const std::string& reason,
+                  OwnerActions* out) const;
 
   void SetState(OwnedLease& record, OwnerState to);
   // Ends a record: verdict, OwnEnded and, if lost on an open lease, Revoke to the reader.

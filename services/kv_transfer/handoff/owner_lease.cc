@@ -14,8 +14,8 @@ OwnedLease::OwnedLease(const OwnBegin& begin, const OwnerOptions& options, MonoT
       offered_((begin.tokens + kAtomTokens - 1) / kAtomTokens, options.layout.layers),
       backoff_(options.resend_min, options.resend_max) {}
 
-void OwnedLease::Grant(uint64_t lease, const Id128& secret, PeerId peer, int64_t begin, int64_t end, MonoTime now,
-                       MonoTime hard_deadline) {
+void OwnedLease::Grant(uint64_t lease, const Id128& secret, PeerId peer, int64_t begin, int64_t end,
+                       MonoTime now, MonoTime hard_deadline) {
   lease_ = lease;
   secret_ = secret;
   peer_ = peer;
@@ -37,8 +37,8 @@ absl::Status OwnedLease::CheckOffer(const OwnOffer& offer) const {
   const size_t offers = lease_ == 0 ? pieces_.size() : last_number_;
   if (offers >= options_.max_offers) return absl::ResourceExhaustedError("too many offers");
   if (offer.checksums.size() != RectUnits(layout, rect)) {
-    return absl::InvalidArgumentError(absl::StrFormat("%d checksums offered for %d units", offer.checksums.size(),
-                                                      RectUnits(layout, rect)));
+    return absl::InvalidArgumentError(absl::StrFormat("%d checksums offered for %d units",
+                                                      offer.checksums.size(), RectUnits(layout, rect)));
   }
   if (static_cast<int64_t>(offer.pages.size()) < layout.PagesFor(offer.end)) {
     return absl::InvalidArgumentError("fewer pages than tokens offered");
@@ -168,7 +168,8 @@ v1::Handoff OwnedLease::SealMessage() const {
 
 absl::StatusOr<std::vector<ByteRange>> OwnedLease::Locate(const UnitRect& rect) const {
   BATON_RETURN_IF_ERROR(CheckRect(options_.layout, rect, begun_.tokens));
-  if (rect.begin < wanted_begin_ || rect.end > wanted_end_) return absl::OutOfRangeError("outside what was opened");
+  if (rect.begin < wanted_begin_ || rect.end > wanted_end_)
+    return absl::OutOfRangeError("outside what was opened");
   if (RectBytes(options_.layout, rect) > std::max(options_.max_read_bytes, options_.layout.LayerBytes())) {
     return absl::InvalidArgumentError("more than one read may ask for");
   }

@@ -1,6 +1,7 @@
 #pragma once
 
-// One record of HandoffOwner: what a reader was promised, what has been offered to it, and what is due to be sent.
+// One record of HandoffOwner: what a reader was promised, what has been offered to it, and what is due to be
+// sent.
 
 #include <deque>
 #include <string>
@@ -30,7 +31,9 @@ class OwnedLease {
   MonoTime hard_deadline() const { return begun_.hard_deadline; }
   MonoTime lease_until() const { return std::min(lease_until_, begun_.hard_deadline); }
   // When the record ends if nothing happens: nobody opened it, or nobody renewed it.
-  MonoTime expires() const { return state_ == OwnerState::kAwaiting ? std::min(open_by_, hard_deadline()) : lease_until(); }
+  MonoTime expires() const {
+    return state_ == OwnerState::kAwaiting ? std::min(open_by_, hard_deadline()) : lease_until();
+  }
 
   // The one lease of this record. What was offered before is cut to [begin, end) and numbered.
   void Grant(uint64_t lease, const Id128& secret, PeerId peer, int64_t begin, int64_t end, MonoTime now,
@@ -43,7 +46,8 @@ class OwnedLease {
   // All offers up to `number` have arrived, and the seal if `sealed`.
   void Ack(uint64_t number, bool sealed, MonoTime now);
 
-  // Messages due now: new offers within the window, the seal, and what must be said again. Returns how many were repeats.
+  // Messages due now: new offers within the window, the seal, and what must be said again. Returns how many
+  // were repeats.
   size_t TakeDue(MonoTime now, std::vector<v1::Handoff>* out);
   // The next time at which TakeDue or expiry has something to do.
   MonoTime NextDeadline() const {

@@ -38,7 +38,8 @@ void HandoffOwner::OnMessage(PeerId from, const v1::Handoff& message, MonoTime n
   }
 }
 
-void HandoffOwner::OnOpen(PeerId from, const HandoffId& id, const v1::Open& open, MonoTime now, OwnerActions* out) {
+void HandoffOwner::OnOpen(PeerId from, const HandoffId& id, const v1::Open& open, MonoTime now,
+                          OwnerActions* out) {
   if (FromProto(open.owner_epoch()) != options_.epoch) {
     ++counters_.stale;
     return Refuse(from, id, "the owner has restarted", false, out);
@@ -49,7 +50,8 @@ void HandoffOwner::OnOpen(PeerId from, const HandoffId& id, const v1::Open& open
   }
   if (open.fingerprint() != options_.fingerprint) {
     return Refuse(from, id,
-                  absl::StrCat("numeric fingerprints differ: the owner's is ", options_.fingerprint), false, out);
+                  absl::StrCat("numeric fingerprints differ: the owner's is ", options_.fingerprint), false,
+                  out);
   }
   if (const std::string why = LayoutDifference(options_.layout, open.layout()); !why.empty()) {
     return Refuse(from, id, why, false, out);
@@ -87,8 +89,10 @@ std::string HandoffOwner::WhyRefused(const v1::Open& open, const OwnedLease& rec
   return "";
 }
 
-void HandoffOwner::TryGrant(PeerId from, const v1::Open& open, OwnedLease& record, MonoTime now, OwnerActions* out) {
-  if (const std::string why = WhyRefused(open, record); !why.empty()) return Refuse(from, record.id(), why, false, out);
+void HandoffOwner::TryGrant(PeerId from, const v1::Open& open, OwnedLease& record, MonoTime now,
+                            OwnerActions* out) {
+  if (const std::string why = WhyRefused(open, record); !why.empty())
+    return Refuse(from, record.id(), why, false, out);
   if (record.lease() == 0) {
     if (verdicts_.size() + records_.size() >= options_.max_verdicts) {
       return Refuse(from, record.id(), "too many verdicts to remember", true, out);
@@ -129,7 +133,8 @@ void HandoffOwner::RememberOpen(PeerId from, const HandoffId& id, const v1::Open
   pending_timers_.Set(key, now + options_.keep_pending);
 }
 
-void HandoffOwner::Refuse(PeerId to, const HandoffId& id, const std::string& reason, bool retry, OwnerActions* out) {
+void HandoffOwner::Refuse(PeerId to, const HandoffId& id, const std::string& reason, bool retry,
+                          OwnerActions* out) {
   ++(retry ? counters_.retried : counters_.refused);
   v1::Handoff message = NewMessage(id, options_.epoch);
   message.mutable_refused()->set_reason(reason);
@@ -147,12 +152,14 @@ void HandoffOwner::OnOfferAck(const HandoffId& id, const v1::OfferAck& ack, Mono
   Pump(*record, now, out);
 }
 
-void HandoffOwner::OnRenew(PeerId from, const HandoffId& id, const v1::Renew& renew, MonoTime now, OwnerActions* out) {
+void HandoffOwner::OnRenew(PeerId from, const HandoffId& id, const v1::Renew& renew, MonoTime now,
+                           OwnerActions* out) {
   OwnedLease* record = FindLease(id, renew.lease(), FromProto(renew.secret()));
   if (record == nullptr || FromProto(renew.owner_epoch()) != options_.epoch) {
     ++counters_.stale;
     auto verdict = verdicts_.find(renew.lease());
-    if (verdict != verdicts_.end() && verdict->second.held) return;  // the Verdict answers; this Renew was late
+    if (verdict != verdicts_.end() && verdict->second.held)
+      return;  // the Verdict answers; this Renew was late
     return SendRevoke(from, id, renew.lease(), "no such lease", out);
   }
   record->Renew(now);
@@ -196,7 +203,8 @@ void HandoffOwner::OnConfirm(PeerId from, const HandoffId& id, const v1::Confirm
   End(id, why.empty(), why, now, out);
 }
 
-void HandoffOwner::OnRelease(const HandoffId& id, const v1::Release& release, MonoTime now, OwnerActions* out) {
+void HandoffOwner::OnRelease(const HandoffId& id, const v1::Release& release, MonoTime now,
+                             OwnerActions* out) {
   OwnedLease* record = FindLease(id, release.lease(), FromProto(release.secret()));
   if (record == nullptr || FromProto(release.owner_epoch()) != options_.epoch) {
     ++counters_.stale;
@@ -207,8 +215,8 @@ void HandoffOwner::OnRelease(const HandoffId& id, const v1::Release& release, Mo
   End(id, false, "released by the reader", now, out);
 }
 
-void HandoffOwner::SendVerdict(PeerId to, const HandoffId& id, uint64_t lease, bool held, const std::string& reason,
-                               OwnerActions* out) const {
+void HandoffOwner::SendVerdict(PeerId to, const HandoffId& id, uint64_t lease, bool held,
+                               const std::string& reason, OwnerActions* out) const {
   v1::Handoff message = NewMessage(id, options_.epoch);
   message.mutable_verdict()->set_lease(lease);
   message.mutable_verdict()->set_held(held);

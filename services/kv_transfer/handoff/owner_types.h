@@ -29,10 +29,11 @@ struct OwnerOptions {
   absl::Duration max_hard = absl::Minutes(30);     // no lease is granted for longer
   absl::Duration resend_min = absl::Milliseconds(50);
   absl::Duration resend_max = absl::Seconds(1);
-  size_t max_leases = 4096;         // records
-  size_t max_verdicts = 65536;      // full: Opens are answered `retry`
-  size_t max_pending = 4096;        // full: the Open is answered `retry` and not remembered
-  size_t max_readers = 1024;        // names whose epochs are remembered; full: the least recently granted is forgotten
+  size_t max_leases = 4096;     // records
+  size_t max_verdicts = 65536;  // full: Opens are answered `retry`
+  size_t max_pending = 4096;    // full: the Open is answered `retry` and not remembered
+  size_t max_readers =
+      1024;  // names whose epochs are remembered; full: the least recently granted is forgotten
   size_t max_offers = 8192;         // of a lease
   size_t offer_window = 32;         // offers sent and not acknowledged
   size_t max_offer_units = 16384;   // checksums of one Offer, if a layer of an atom has no more
@@ -46,8 +47,8 @@ struct OwnerCounters {
   uint64_t expired = 0, revoked = 0, released = 0, superseded = 0, unopened = 0;
   uint64_t pulls = 0, pulls_refused = 0, bytes_served = 0;
   uint64_t resent = 0, verdicts_repeated = 0;
-  uint64_t stale = 0;      // messages of an old epoch, an ended lease, or with a wrong secret
-  uint64_t malformed = 0;  // verbs that no reader sends, or with impossible content
+  uint64_t stale = 0;             // messages of an old epoch, an ended lease, or with a wrong secret
+  uint64_t malformed = 0;         // verbs that no reader sends, or with impossible content
   uint64_t ignored_commands = 0;  // offers, seals and revokes of records that have ended
 };
 

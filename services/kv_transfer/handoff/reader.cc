@@ -9,36 +9,42 @@ namespace baton {
 namespace {
 
 constexpr Transition<ReaderState> kLegal[] = {
-    {ReaderState::kOpening, ReaderState::kPulling},   {ReaderState::kOpening, ReaderState::kLost},
+    {ReaderState::kOpening, ReaderState::kPulling},    {ReaderState::kOpening, ReaderState::kLost},
     {ReaderState::kPulling, ReaderState::kConfirming}, {ReaderState::kPulling, ReaderState::kFencing},
-    {ReaderState::kPulling, ReaderState::kLost},      {ReaderState::kConfirming, ReaderState::kHeld},
-    {ReaderState::kConfirming, ReaderState::kLost},   {ReaderState::kFencing, ReaderState::kLost},
+    {ReaderState::kPulling, ReaderState::kLost},       {ReaderState::kConfirming, ReaderState::kHeld},
+    {ReaderState::kConfirming, ReaderState::kLost},    {ReaderState::kFencing, ReaderState::kLost},
 };
 
 }  // namespace
 
 HandoffReader::HandoffReader(ReaderOptions options) : options_(std::move(options)) {}
 
-absl::Span<const Transition<ReaderState>> HandoffReader::LegalTransitions() { return kLegal; }
+absl::Span<const Transition<ReaderState>> HandoffReader::LegalTransitions() {
+  return kLegal;
+}
 
 const Pull* HandoffReader::Find(const HandoffId& id) const {
   auto it = pulls_.find(id);
   return it == pulls_.end() ? nullptr : &it->second;
 }
 
-bool HandoffReader::Uses(PeerId peer) const { return uses_.contains(peer); }
+bool HandoffReader::Uses(PeerId peer) const {
+  return uses_.contains(peer);
+}
 
 absl::Status HandoffReader::CheckBegin(const PullBegin& command, MonoTime now) const {
   const KvLayout& layout = options_.layout;
   if (pulls_.size() >= options_.max_pulls) return absl::ResourceExhaustedError("too many handoffs");
-  if (command.rank >= options_.pages.size()) return absl::InvalidArgumentError(absl::StrCat("no rank ", command.rank));
+  if (command.rank >= options_.pages.size())
+    return absl::InvalidArgumentError(absl::StrCat("no rank ", command.rank));
   if (command.end > layout.PagesFor(command.end) * layout.PageTokens() || command.end <= 0 ||
       layout.PagesFor(command.end) > static_cast<int64_t>(command.pages.size())) {
     return absl::InvalidArgumentError("fewer pages than tokens");
   }
   BATON_RETURN_IF_ERROR(CheckRect(layout, {command.begin, command.end, 0, layout.layers}, command.end));
   for (const PageId page : command.pages) {
-    if (page < 0 || page >= options_.pages[command.rank]) return absl::InvalidArgumentError(absl::StrCat("no page ", page));
+    if (page < 0 || page >= options_.pages[command.rank])
+      return absl::InvalidArgumentError(absl::StrCat("no page ", page));
   }
   if (command.deadline <= now) return absl::DeadlineExceededError("no time is left");
   return absl::OkStatus();
@@ -153,8 +159,10 @@ void HandoffReader::Tick(Pull& pull, MonoTime now, ReaderActions* out) {
   const bool out_of_time = now >= pull.begun().deadline;
   if (out_of_time || (pull.state() == ReaderState::kPulling && now >= pull.lease_until())) {
     ++counters_.timed_out;
-    return Lose(pull, absl::DeadlineExceededError(out_of_time ? "the handoff's deadline passed" : "the lease ran out"),
-                now, out);
+    return Lose(
+        pull,
+        absl::DeadlineExceededError(out_of_time ? "the handoff's deadline passed" : "the lease ran out"), now,
+        out);
   }
   for (auto& [tag, read] : pull.reads()) {
     if (read.aborted || now < read.deadline) continue;
@@ -174,7 +182,8 @@ void HandoffReader::Shutdown(MonoTime now, ReaderActions* out) {
   for (const auto& [id, pull] : pulls_) {
     if (pull.state() != ReaderState::kFencing) live.push_back(id);
   }
-  for (const HandoffId& id : live) Lose(pulls_.at(id), absl::CancelledError("the reader is shutting down"), now, out);
+  for (const HandoffId& id : live)
+    Lose(pulls_.at(id), absl::CancelledError("the reader is shutting down"), now, out);
 }
 
 void HandoffReader::SetState(Pull& pull, ReaderState to) {

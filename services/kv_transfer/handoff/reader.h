@@ -1,11 +1,12 @@
 #pragma once
 
-// The reader's side of the handoff (docs/handoff.md): asks for leases, pulls what is offered, has every unit verified where it
-// is stored, confirms, and reports *held* only on the owner's verdict. A decision class: commands, messages, completions and
-// `now` in, actions appended to `out`; no thread, socket, clock or memory access. `now` never decreases from call to call.
+// The reader's side of the handoff (docs/handoff.md): asks for leases, pulls what is offered, has every unit
+// verified where it is stored, confirms, and reports *held* only on the owner's verdict. A decision class:
+// commands, messages, completions and `now` in, actions appended to `out`; no thread, socket, clock or memory
+// access. `now` never decreases from call to call.
 //
-// Of each PullBegin: either PullHeld, or PullLost and, if that was not fenced, PullFenced. The destination pages are the
-// pull's until PullHeld, PullLost{fenced} or PullFenced.
+// Of each PullBegin: either PullHeld, or PullLost and, if that was not fenced, PullFenced. The destination
+// pages are the pull's until PullHeld, PullLost{fenced} or PullFenced.
 
 #include <deque>
 #include <map>
@@ -25,14 +26,15 @@ class HandoffReader {
   HandoffReader(const HandoffReader&) = delete;
   HandoffReader& operator=(const HandoffReader&) = delete;
 
-  // `owner` is the connection to command.owner. Invalid or one too many: PullLost{fenced} at once. An id whose pull is
-  // still in the table is ignored and counted: attempts are never repeated.
+  // `owner` is the connection to command.owner. Invalid or one too many: PullLost{fenced} at once. An id
+  // whose pull is still in the table is ignored and counted: attempts are never repeated.
   void OnBegin(const PullBegin& command, PeerId owner, MonoTime now, ReaderActions* out);
   void OnCancel(const PullCancel& command, MonoTime now, ReaderActions* out);
 
   // Opened, Refused, Offer, Revoke, Seal, Renewed, Verdict; other verbs are ignored and counted as malformed.
   void OnMessage(PeerId from, const v1::Handoff& message, MonoTime now, ReaderActions* out);
-  // Once for each PostPull, also one that could not be posted (ResourceExhausted or Unavailable: it is tried again).
+  // Once for each PostPull, also one that could not be posted (ResourceExhausted or Unavailable: it is tried
+  // again).
   void OnReadDone(uint64_t tag, const absl::Status& status, MonoTime now, ReaderActions* out);
   // Once for each VerifyUnits.
   void OnVerified(uint64_t tag, bool match, MonoTime now, ReaderActions* out);
@@ -86,7 +88,7 @@ class HandoffReader {
   const ReaderOptions options_;
   std::map<HandoffId, Pull> pulls_;
   TimerIndex<HandoffId> timers_;
-  std::deque<HandoffId> ready_;  // with reads to post; may name pulls that have gone
+  std::deque<HandoffId> ready_;                    // with reads to post; may name pulls that have gone
   absl::flat_hash_map<uint64_t, HandoffId> tags_;  // of reads and verifications under way
   absl::flat_hash_map<PeerId, size_t> uses_;
   uint64_t last_tag_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "services/kv_transfer/handoff/reader.h"
 
@@ -12,6 +13,11 @@ constexpr int kRenewalsPerLease = 4;
 
 absl::Duration Milliseconds(uint64_t ms) {
   return absl::Milliseconds(static_cast<int64_t>(std::min<uint64_t>(ms, uint64_t{1} << 40)));
+}
+
+// What a peer gave as its reason, fit for a log.
+std::string Words(const std::string& reason) {
+  return absl::CHexEscape(reason.substr(0, 200));
 }
 
 }  // namespace
@@ -72,9 +78,11 @@ void HandoffReader::Dispatch(Pull& pull, const v1::Handoff& message, MonoTime no
       return ours(message.verdict().lease()) ? OnVerdict(pull, message.verdict(), now, out) : void();
     case v1::Handoff::kRevoke:
       if (!ours(message.revoke().lease())) return;
-      if (pull.state() == ReaderState::kConfirming) return;  // the Verdict is the answer, and it may be *held*
+      if (pull.state() == ReaderState::kConfirming)
+        return;  // the Verdict is the answer, and it may be *held*
       ++counters_.revoked;
-      return Lose(pull, absl::AbortedError(absl::StrCat("revoked: ", message.revoke().reason())), now, out);
+      return Lose(pull, absl::AbortedError(absl::StrCat("revoked: ", Words(message.revoke().reason()))), now,
+                  out);
     default:
       ++counters_.malformed;
   }
@@ -89,7 +97,8 @@ void HandoffReader::OnOpened(PeerId from, Pull* pull, const v1::Handoff& message
   }
   if (pull == nullptr) {  // given up before the answer came
     ++counters_.stale;
-    return SendRelease(from, FromProto(message.key()), owner, opened.lease(), FromProto(opened.secret()), out);
+    return SendRelease(from, FromProto(message.key()), owner, opened.lease(), FromProto(opened.secret()),
+                       out);
   }
   const std::optional<MonoTime> sent = pull->opens.Find(opened.serial());
   if (pull->state() != ReaderState::kOpening || owner != pull->begun().owner.epoch || !sent.has_value()) {
@@ -114,7 +123,7 @@ void HandoffReader::OnRefused(Pull& pull, const v1::Refused& refused, MonoTime n
     return;
   }
   ++counters_.refused;
-  Lose(pull, absl::FailedPreconditionError(absl::StrCat("refused: ", refused.reason())), now, out);
+  Lose(pull, absl::FailedPreconditionError(absl::StrCat("refused: ", Words(refused.reason()))), now, out);
 }
 
 void HandoffReader::OnOffer(Pull& pull, const v1::Offer& offer, MonoTime now, ReaderActions* out) {
@@ -150,7 +159,7 @@ void HandoffReader::OnVerdict(Pull& pull, const v1::Verdict& verdict, MonoTime n
     return;
   }
   if (verdict.held()) return Hold(pull, out);
-  Lose(pull, absl::AbortedError(absl::StrCat("lost: ", verdict.reason())), now, out);
+  Lose(pull, absl::AbortedError(absl::StrCat("lost: ", Words(verdict.reason()))), now, out);
 }
 
 void HandoffReader::SendOpen(Pull& pull, MonoTime now, ReaderActions* out) {

@@ -46,7 +46,8 @@ absl::Status Pull::CheckOffer(const v1::Offer& offer, const UnitRect& rect) cons
     return absl::InvalidArgumentError("an offer's checksums are not as many as its units");
   }
   const int64_t pages = layout.PagesFor(rect.end) - rect.begin / layout.PageTokens();
-  if (offer.pages_size() != pages) return absl::InvalidArgumentError("an offer's pages do not fit its tokens");
+  if (offer.pages_size() != pages)
+    return absl::InvalidArgumentError("an offer's pages do not fit its tokens");
   for (const uint32_t page : offer.pages()) {
     if (page > INT32_MAX) return absl::InvalidArgumentError("an offer names an impossible page");
   }
@@ -57,7 +58,8 @@ absl::Status Pull::CheckOffer(const v1::Offer& offer, const UnitRect& rect) cons
 absl::StatusOr<bool> Pull::AddOffer(const v1::Offer& offer) {
   const uint64_t number = offer.number();
   if (offers_.contains(number)) return false;
-  if (number == 0 || number > options_.max_offers) return absl::InvalidArgumentError("an offer's number is impossible");
+  if (number == 0 || number > options_.max_offers)
+    return absl::InvalidArgumentError("an offer's number is impossible");
   if (sealed_offers_.has_value() && number > *sealed_offers_) {
     return absl::InvalidArgumentError("more offers than were sealed");
   }
@@ -71,22 +73,26 @@ absl::StatusOr<bool> Pull::AddOffer(const v1::Offer& offer) {
   added.unverified = rect.atoms() * rect.layers();
   cells_offered_ += added.unverified;
   while (offers_.contains(contiguous_ + 1)) ++contiguous_;
-  for (const UnitRect& part : SplitRect(options_.layout, rect, options_.max_read_bytes)) todo_.push_back({number, part});
+  for (const UnitRect& part : SplitRect(options_.layout, rect, options_.max_read_bytes))
+    todo_.push_back({number, part});
   return true;
 }
 
 absl::Status Pull::AddSeal(const v1::Seal& seal) {
   if (FromProto(seal.digest()) != begun_.digest) return absl::DataLossError("the owner sealed other tokens");
-  if (sealed_offers_.has_value() && (*sealed_offers_ != seal.offers() || first_token_ != seal.first_token())) {
+  if (sealed_offers_.has_value() &&
+      (*sealed_offers_ != seal.offers() || first_token_ != seal.first_token())) {
     return absl::DataLossError("sealed twice, differently");
   }
   if (seal.tokens() < static_cast<uint64_t>(begun_.end)) {
-    return absl::DataLossError(absl::StrFormat("the owner sealed %d tokens of %d", seal.tokens(), begun_.end));
+    return absl::DataLossError(
+        absl::StrFormat("the owner sealed %d tokens of %d", seal.tokens(), begun_.end));
   }
   if (!offers_.empty() && offers_.rbegin()->first > seal.offers()) {
     return absl::DataLossError("more offers than were sealed");
   }
-  if (seal.offers() > options_.max_offers) return absl::DataLossError("an impossible number of offers was sealed");
+  if (seal.offers() > options_.max_offers)
+    return absl::DataLossError("an impossible number of offers was sealed");
   sealed_offers_ = seal.offers();
   first_token_ = seal.first_token();
   return absl::OkStatus();
@@ -96,7 +102,9 @@ bool Pull::Complete() const {
   return sealed_offers_ == contiguous_ && contiguous_ == offers_.size() && cells_verified_ == cells_wanted_;
 }
 
-bool Pull::Short() const { return sealed_offers_ == contiguous_ && cells_offered_ < cells_wanted_; }
+bool Pull::Short() const {
+  return sealed_offers_ == contiguous_ && cells_offered_ < cells_wanted_;
+}
 
 PostPull Pull::StartRead(uint64_t tag, MonoTime now) {
   const Chunk chunk = todo_.front();
@@ -114,7 +122,8 @@ PostPull Pull::StartRead(uint64_t tag, MonoTime now) {
   pull.set_end_token(chunk.rect.end);
   pull.set_first_layer(chunk.rect.first_layer);
   pull.set_end_layer(chunk.rect.end_layer);
-  post.ops = RectCopies(layout, chunk.rect, {begun_.owner.rank, first_token, offer.pages}, {begun_.rank, 0, begun_.pages});
+  post.ops = RectCopies(layout, chunk.rect, {begun_.owner.rank, first_token, offer.pages},
+                        {begun_.rank, 0, begun_.pages});
   reads_[tag] = {chunk, RectBytes(layout, chunk.rect), now + options_.read_timeout, false};
   return post;
 }

@@ -89,7 +89,7 @@ class Pull {
   bool queued = false;  // for reads
   Backoff retry, resend;
   SentRequests opens, renews;
-  MonoTime next_request;                          // Open or Confirm
+  MonoTime next_request;  // Open or Confirm
   MonoTime next_renew = absl::InfiniteFuture();
   absl::Duration renew_every = absl::InfiniteDuration();
   MonoTime close_by = absl::InfiniteFuture();  // while fencing

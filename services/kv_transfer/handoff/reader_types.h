@@ -17,22 +17,23 @@ inline constexpr size_t kReaderStates = 6;
 
 struct ReaderOptions {
   Epoch epoch;
-  std::string name;  // of this process across its lives: a new epoch under it ends the old one's leases. Empty: none
+  std::string
+      name;  // of this process across its lives: a new epoch under it ends the old one's leases. Empty: none
   std::string fingerprint;
   KvLayout layout;
-  std::vector<int64_t> pages;  // of each rank
+  std::vector<int64_t> pages;                        // of each rank
   absl::Duration retry_min = absl::Milliseconds(1);  // after `retry`
   absl::Duration retry_max = absl::Milliseconds(20);
   absl::Duration resend_min = absl::Milliseconds(50);  // without an answer
   absl::Duration resend_max = absl::Seconds(1);
-  absl::Duration read_timeout = absl::Seconds(2);      // of one read, before it is aborted and posted again
+  absl::Duration read_timeout = absl::Seconds(2);  // of one read, before it is aborted and posted again
   absl::Duration fence_timeout = absl::Seconds(5);
-  absl::Duration busy_wait = absl::Milliseconds(1);    // after the wire said busy
+  absl::Duration busy_wait = absl::Milliseconds(1);  // after the wire said busy
   size_t max_pulls = 4096;
   size_t max_bytes_in_flight = 32 << 20;  // of all pulls together; one read may be larger
   size_t max_reads_in_flight = 128;
-  size_t max_read_bytes = 1 << 20;        // of one read, if a layer of an atom is not larger
-  size_t max_offers = 16384;              // of a pull
+  size_t max_read_bytes = 1 << 20;  // of one read, if a layer of an atom is not larger
+  size_t max_offers = 16384;        // of a pull
 };
 
 struct ReaderCounters {
@@ -62,16 +63,19 @@ struct VerifyUnits {
   uint64_t tag = 0;
   std::vector<UnitCheck> units;
 };
-// Aborting did not end the reads in half the fence timeout: close the connection, so that they complete as Cancelled.
+// Aborting did not end the reads in half the fence timeout: close the connection, so that they complete as
+// Cancelled.
 struct ClosePeer {
   PeerId peer = 0;
 };
-// Reads of `id` outlived the fence timeout: the process cannot vouch for its memory any more and must restart.
+// Reads of `id` outlived the fence timeout: the process cannot vouch for its memory any more and must
+// restart.
 struct FenceOverdue {
   HandoffId id;
 };
 
-using ReaderAction = std::variant<WireSend, PostPull, AbortPull, VerifyUnits, ClosePeer, FenceOverdue, PullHeld, PullLost, PullFenced>;
+using ReaderAction = std::variant<WireSend, PostPull, AbortPull, VerifyUnits, ClosePeer, FenceOverdue,
+                                  PullHeld, PullLost, PullFenced>;
 using ReaderActions = std::vector<ReaderAction>;
 
 }  // namespace baton

@@ -1,7 +1,8 @@
 #pragma once
 
-// What a worker tells the handoff and hears from it, as plain data. The protocol itself: docs/handoff.md, handoff.proto.
-// Tokens here are positions in a sequence; pages[i] holds tokens [i * PageTokens, (i + 1) * PageTokens) in a rank's pool.
+// What a worker tells the handoff and hears from it, as plain data. The protocol itself: docs/handoff.md,
+// handoff.proto. Tokens here are positions in a sequence; pages[i] holds tokens [i * PageTokens, (i + 1) *
+// PageTokens) in a rank's pool.
 
 #include <cstdint>
 #include <string>
@@ -24,7 +25,8 @@ struct KvPeer {
   uint32_t rank = 0;
 };
 
-// --- owner side: commands ---------------------------------------------------------------------------------------------
+// --- owner side: commands
+// ---------------------------------------------------------------------------------------------
 
 // From now on an Open of `id` by this reader is granted. Until then it is answered `retry`.
 struct OwnBegin {
@@ -35,8 +37,9 @@ struct OwnBegin {
   int64_t tokens = 0;      // of the whole prompt
   MonoTime hard_deadline;  // nothing renews past it
 };
-// Units of tokens [begin, end), layers [first_layer, end_layer), are complete and will not change while the lease lives.
-// `checksums` are in the order atom, layer, unit (KvLayout::UnitsPerLayer); the last atom's count only its valid rows.
+// Units of tokens [begin, end), layers [first_layer, end_layer), are complete and will not change while the
+// lease lives. `checksums` are in the order atom, layer, unit (KvLayout::UnitsPerLayer); the last atom's
+// count only its valid rows.
 struct OwnOffer {
   HandoffId id;
   int64_t begin = 0, end = 0;
@@ -55,7 +58,8 @@ struct OwnRevoke {
   std::string reason;
 };
 
-// --- reader side: commands --------------------------------------------------------------------------------------------
+// --- reader side: commands
+// --------------------------------------------------------------------------------------------
 
 // Pull tokens [begin, end) into `pages` (of the whole sequence; reserved beforehand).
 struct PullBegin {
@@ -64,8 +68,8 @@ struct PullBegin {
   uint32_t rank = 0;  // ours
   int64_t begin = 0, end = 0;
   std::vector<PageId> pages;
-  Id128 digest;           // TokenDigest of the prompt: a Seal that differs is lost
-  MonoTime deadline;      // lost if not held by then
+  Id128 digest;       // TokenDigest of the prompt: a Seal that differs is lost
+  MonoTime deadline;  // lost if not held by then
 };
 // Ends the pull; PullLost follows, and PullFenced if it was not fenced.
 struct PullCancel {
@@ -74,7 +78,8 @@ struct PullCancel {
 
 using HandoffCommand = std::variant<OwnBegin, OwnOffer, OwnSeal, OwnRevoke, PullBegin, PullCancel>;
 
-// --- events -----------------------------------------------------------------------------------------------------------
+// --- events
+// -----------------------------------------------------------------------------------------------------------
 
 // The lease of `id` is over and so are all reads of its pages; sent exactly once per OwnBegin.
 struct OwnEnded {

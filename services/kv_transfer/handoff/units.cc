@@ -42,12 +42,16 @@ void ForEachRun(const KvLayout& layout, const UnitRect& rect, Emit emit) {
 
 absl::Status CheckRect(const KvLayout& layout, const UnitRect& rect, int64_t tokens) {
   const bool aligned = rect.begin % kAtomTokens == 0 && (rect.end % kAtomTokens == 0 || rect.end == tokens);
-  const bool inside = rect.begin >= 0 && rect.end <= tokens && rect.first_layer >= 0 && rect.end_layer <= layout.layers;
+  const bool inside =
+      rect.begin >= 0 && rect.end <= tokens && rect.first_layer >= 0 && rect.end_layer <= layout.layers;
   if (!rect.empty() && aligned && inside) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "tokens [%d, %d) of layers [%d, %d) are %s in a sequence of %d tokens and %d layers", rect.begin, rect.end,
-      rect.first_layer, rect.end_layer, rect.empty() ? "nothing" : inside ? "not whole atoms" : "out of range", tokens,
-      layout.layers));
+  return absl::InvalidArgumentError(
+      absl::StrFormat("tokens [%d, %d) of layers [%d, %d) are %s in a sequence of %d tokens and %d layers",
+                      rect.begin, rect.end, rect.first_layer, rect.end_layer,
+                      rect.empty() ? "nothing"
+                      : inside     ? "not whole atoms"
+                                   : "out of range",
+                      tokens, layout.layers));
 }
 
 UnitRect Clip(const UnitRect& rect, int64_t begin, int64_t end) {
@@ -70,8 +74,9 @@ std::vector<UnitRect> SplitRect(const KvLayout& layout, const UnitRect& rect, si
   std::vector<UnitRect> out;
   const size_t atom_bytes = layout.LayerBytes() * rect.layers();
   const int64_t atoms = std::max<int64_t>(1, static_cast<int64_t>(max_bytes / atom_bytes));
-  const int32_t layers = atom_bytes <= max_bytes ? rect.layers()
-                         : static_cast<int32_t>(std::max<size_t>(1, max_bytes / layout.LayerBytes()));
+  const int32_t layers = atom_bytes <= max_bytes
+                             ? rect.layers()
+                             : static_cast<int32_t>(std::max<size_t>(1, max_bytes / layout.LayerBytes()));
   for (int64_t begin = rect.begin; begin < rect.end; begin += atoms * kAtomTokens) {
     for (int32_t layer = rect.first_layer; layer < rect.end_layer; layer += layers) {
       out.push_back({begin, std::min(rect.end, begin + atoms * kAtomTokens), layer,

@@ -1,7 +1,8 @@
 #pragma once
 
-// Arithmetic of units: which bytes of a pool a rectangle (tokens x layers) of a sequence is, in the one order that offers,
-// pulls and checksums share: atom, layer, unit. In the last atom of a sequence only the valid rows count (docs/kv_layout.md).
+// Arithmetic of units: which bytes of a pool a rectangle (tokens x layers) of a sequence is, in the one order
+// that offers, pulls and checksums share: atom, layer, unit. In the last atom of a sequence only the valid
+// rows count (docs/kv_layout.md).
 
 #include <cstdint>
 #include <vector>
@@ -14,8 +15,8 @@
 
 namespace baton {
 
-// Tokens [begin, end) of layers [first_layer, end_layer). `begin` is a multiple of kAtomTokens; `end` as well, but for the
-// end of the sequence.
+// Tokens [begin, end) of layers [first_layer, end_layer). `begin` is a multiple of kAtomTokens; `end` as
+// well, but for the end of the sequence.
 struct UnitRect {
   int64_t begin = 0, end = 0;
   int32_t first_layer = 0, end_layer = 0;
@@ -37,8 +38,8 @@ size_t RectUnits(const KvLayout& layout, const UnitRect& rect);
 // Rectangles that make up `rect` in its order, each of at most `max_bytes` if one layer of one atom is.
 std::vector<UnitRect> SplitRect(const KvLayout& layout, const UnitRect& rect, size_t max_bytes);
 
-// Pages of a sequence in `region` (a rank's pool: page p begins at byte p * PageBytes); pages[0] holds token `first_token`,
-// a multiple of PageTokens.
+// Pages of a sequence in `region` (a rank's pool: page p begins at byte p * PageBytes); pages[0] holds token
+// `first_token`, a multiple of PageTokens.
 struct PageMap {
   RegionId region = 0;
   int64_t first_token = 0;
@@ -46,7 +47,8 @@ struct PageMap {
 };
 // The bytes of `rect`, neighbours merged.
 std::vector<ByteRange> RectRanges(const KvLayout& layout, const UnitRect& rect, const PageMap& map);
-std::vector<CopyOp> RectCopies(const KvLayout& layout, const UnitRect& rect, const PageMap& remote, const PageMap& local);
+std::vector<CopyOp> RectCopies(const KvLayout& layout, const UnitRect& rect, const PageMap& remote,
+                               const PageMap& local);
 
 struct UnitCheck {
   ByteRange range;

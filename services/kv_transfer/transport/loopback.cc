@@ -82,7 +82,8 @@ class LoopbackTransport final : public Transport {
     auto it = peers_.find(peer);
     if (it == peers_.end()) return WireResult::kGone;
     const Peer& to = it->second;
-    return network_->Deliver({kind, endpoint_, to.endpoint, to.connection, to.connector, tag, std::move(bytes)});
+    return network_->Deliver(
+        {kind, endpoint_, to.endpoint, to.connection, to.connector, tag, std::move(bytes)});
   }
 
   PeerId PeerOf(const LoopbackFrame& frame) {
@@ -177,7 +178,8 @@ WireResult LoopbackNetwork::Deliver(const LoopbackFrame& frame) {
   return WireResult::kOk;
 }
 
-std::vector<LoopbackFrame> LoopbackNetwork::Take(const std::string& endpoint, absl::Duration timeout, size_t most) {
+std::vector<LoopbackFrame> LoopbackNetwork::Take(const std::string& endpoint, absl::Duration timeout,
+                                                 size_t most) {
   absl::MutexLock lock(&mutex_);
   Inbox& inbox = inboxes_.at(endpoint);
   const MonoTime until = clock_->Now() + timeout;

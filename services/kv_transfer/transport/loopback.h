@@ -1,7 +1,8 @@
 #pragma once
 
-// A wire in memory, for tests: every transport of a LoopbackNetwork can reach every other by its endpoint, and a hook decides
-// the fate of each frame. Owner-served, as ZeroMQ is. With a hand-turned clock, one thread and Poll(0) it is deterministic.
+// A wire in memory, for tests: every transport of a LoopbackNetwork can reach every other by its endpoint,
+// and a hook decides the fate of each frame. Owner-served, as ZeroMQ is. With a hand-turned clock, one thread
+// and Poll(0) it is deterministic.
 
 #include <functional>
 #include <map>
@@ -20,8 +21,8 @@ namespace baton {
 struct LoopbackFrame {
   enum class Kind { kMessage, kRead, kData, kRefused };
   Kind kind = Kind::kMessage;
-  std::string from, to;      // endpoints
-  PeerId connection = 0;     // the connecting side's id of it
+  std::string from, to;   // endpoints
+  PeerId connection = 0;  // the connecting side's id of it
   bool from_connector = true;
   uint64_t tag = 0;
   std::string bytes;
@@ -29,22 +30,24 @@ struct LoopbackFrame {
 
 // What happens to a frame.
 struct LoopbackFault {
-  int copies = 1;         // 0: lost
-  absl::Duration delay;   // frames overtake each other by their delays
-  bool corrupt = false;   // one byte in the middle is changed
+  int copies = 1;        // 0: lost
+  absl::Duration delay;  // frames overtake each other by their delays
+  bool corrupt = false;  // one byte in the middle is changed
 };
-using LoopbackFaultHook = std::function<LoopbackFault(const LoopbackFrame&)>;  // called under a lock: must not call back
+using LoopbackFaultHook =
+    std::function<LoopbackFault(const LoopbackFrame&)>;  // called under a lock: must not call back
 
 struct LoopbackOptions {
-  LoopbackFaultHook hook;       // none: perfect
-  bool lazy_abort = false;      // an aborted read completes only when its bytes land, or at Disconnect
-  size_t max_frames = 8192;     // waiting at one endpoint; more is kBusy
+  LoopbackFaultHook hook;    // none: perfect
+  bool lazy_abort = false;   // an aborted read completes only when its bytes land, or at Disconnect
+  size_t max_frames = 8192;  // waiting at one endpoint; more is kBusy
 };
 
 // Thread-safe. Outlives its transports, and `clock` outlives both.
 class LoopbackNetwork {
  public:
-  LoopbackNetwork(LoopbackOptions options, const Clock* clock) : options_(std::move(options)), clock_(clock) {}
+  LoopbackNetwork(LoopbackOptions options, const Clock* clock)
+      : options_(std::move(options)), clock_(clock) {}
   // A given endpoint must not be in use: a process that restarts at its old address.
   std::unique_ptr<Transport> NewTransport(std::string endpoint = "");
   // The earliest due time of a waiting frame.

@@ -18,7 +18,8 @@ class Regions {
   void Clear() { regions_.clear(); }
 
   bool Contains(RegionId region, uint64_t offset, uint64_t length) const {
-    return region < regions_.size() && offset <= regions_[region].size() && length <= regions_[region].size() - offset;
+    return region < regions_.size() && offset <= regions_[region].size() &&
+           length <= regions_[region].size() - offset;
   }
   // Sum of the lengths; an error if any range is not within a region, or they are more than `most` bytes.
   absl::StatusOr<size_t> Check(absl::Span<const ByteRange> ranges, size_t most) const {
@@ -31,7 +32,8 @@ class Regions {
     }
     return total;
   }
-  // Both as checked before: `ranges` to consecutive bytes at `out`, and consecutive bytes to the local ranges of `ops`.
+  // Both as checked before: `ranges` to consecutive bytes at `out`, and consecutive bytes to the local ranges
+  // of `ops`.
   void Gather(absl::Span<const ByteRange> ranges, std::byte* out) const {
     for (const ByteRange& range : ranges) {
       std::memcpy(out, regions_[range.region].data() + range.offset, range.length);

@@ -1,26 +1,31 @@
 #pragma once
 
-// A wire: it moves bytes between registered ranges of memory, and small messages between peers. It knows no tokens, layers,
-// leases or requests. ZeroMQ and loopback stand behind it; UCX and CUDA IPC fit without change above.
+// A wire: it moves bytes between registered ranges of memory, and small messages between peers. It knows no
+// tokens, layers, leases or requests. ZeroMQ and loopback stand behind it; UCX and CUDA IPC fit without
+// change above.
 //
-// Threads. One thread owns a Transport and makes every call but Wake(), endpoint() and public_key(), which any thread may make.
-// The handler is called only from within Poll(), on the owning thread, and may call back into the Transport (not Poll).
+// Threads. One thread owns a Transport and makes every call but Wake(), endpoint() and public_key(), which
+// any thread may make. The handler is called only from within Poll(), on the owning thread, and may call back
+// into the Transport (not Poll).
 //
-// Messages. Unreliable and unordered by contract: each arrives whole, at most a few times, or never. Loss is the caller's to
-// repair. Queues are bounded: kBusy is back-pressure, not an error, and nothing was sent.
+// Messages. Unreliable and unordered by contract: each arrives whole, at most a few times, or never. Loss is
+// the caller's to repair. Queues are bounded: kBusy is back-pressure, not an error, and nothing was sent.
 //
-// Reads. PostReads starts a batch and returns at once; Poll reports its completion once, by tag. Batches complete in any
-// order, and so do the ranges of a batch. A tag is not used twice in the life of a Transport. After the completion, whatever
-// its status, the wire never touches the batch's local ranges again: that is the fence. Abort hastens it (a wire that cannot
-// recall a read completes it when the endpoint has been closed or the read has landed) and never suppresses it. A batch that
-// failed may be posted again, under a new tag, after its completion.
-// A read of a peer that never answers completes only when aborted: deadlines are the caller's.
+// Reads. PostReads starts a batch and returns at once; Poll reports its completion once, by tag. Batches
+// complete in any order, and so do the ranges of a batch. A tag is not used twice in the life of a Transport.
+// After the completion, whatever its status, the wire never touches the batch's local ranges again: that is
+// the fence. Abort hastens it (a wire that cannot recall a read completes it when the endpoint has been
+// closed or the read has landed) and never suppresses it. A batch that failed may be posted again, under a
+// new tag, after its completion. A read of a peer that never answers completes only when aborted: deadlines
+// are the caller's.
 //
 // Serving. Where the owner of the bytes serves reads (ZeroMQ, loopback), the reader's `grant` is handed to
-// WireHandler::OnRead, which answers with the ranges it stands for; the bytes are copied out before it is over, so no read
-// is under way when Poll returns. On one-sided wires the grant is unused, and authority lies in possession of the remote key.
+// WireHandler::OnRead, which answers with the ranges it stands for; the bytes are copied out before it is
+// over, so no read is under way when Poll returns. On one-sided wires the grant is unused, and authority lies
+// in possession of the remote key.
 //
-// Lifetime. Registered memory outlives the Transport, or UnregisterAll() and the completion of all batches come first.
+// Lifetime. Registered memory outlives the Transport, or UnregisterAll() and the completion of all batches
+// come first.
 
 #include <cstdint>
 #include <string>
@@ -58,9 +63,9 @@ struct CopyOp {
 struct ReadBatch {
   PeerId peer = 0;
   uint64_t tag = 0;
-  std::string grant;          // opaque; for WireHandler::OnRead at the peer
-  std::string remote_key;     // the peer's RemoteKey of the region read; unused where the owner serves
-  std::vector<CopyOp> ops;    // in the order in which the peer's OnRead lists the same bytes
+  std::string grant;        // opaque; for WireHandler::OnRead at the peer
+  std::string remote_key;   // the peer's RemoteKey of the region read; unused where the owner serves
+  std::vector<CopyOp> ops;  // in the order in which the peer's OnRead lists the same bytes
 };
 
 enum class WireResult {
@@ -75,8 +80,8 @@ class WireHandler {
   virtual void OnMessage(PeerId from, absl::string_view message) = 0;
   // The ranges to send for `grant`, or why not (the reader's batch then completes as FailedPrecondition).
   virtual absl::StatusOr<std::vector<ByteRange>> OnRead(PeerId from, absl::string_view grant) = 0;
-  // ok: all bytes are in place. Cancelled: aborted, or the peer was disconnected. FailedPrecondition: the owner refused.
-  // Unavailable, ResourceExhausted: may be posted again.
+  // ok: all bytes are in place. Cancelled: aborted, or the peer was disconnected. FailedPrecondition: the
+  // owner refused. Unavailable, ResourceExhausted: may be posted again.
   virtual void OnReadDone(uint64_t tag, absl::Status status) = 0;
   // A frame that made no sense was dropped.
   virtual void OnMalformed(PeerId from, absl::string_view why) = 0;
@@ -86,9 +91,9 @@ class Transport {
  public:
   virtual ~Transport() = default;
 
-  virtual absl::string_view name() const = 0;           // "zmq", "loopback"
-  virtual const std::string& endpoint() const = 0;      // where peers reach us; constant
-  virtual const std::string& public_key() const = 0;    // to be given to peers with the endpoint; may be empty
+  virtual absl::string_view name() const = 0;         // "zmq", "loopback"
+  virtual const std::string& endpoint() const = 0;    // where peers reach us; constant
+  virtual const std::string& public_key() const = 0;  // to be given to peers with the endpoint; may be empty
 
   // Makes `memory` readable by authorised peers and writable by our own reads.
   virtual absl::StatusOr<RegionId> Register(absl::Span<std::byte> memory) = 0;
@@ -106,8 +111,8 @@ class Transport {
   virtual WireResult PostReads(ReadBatch batch) = 0;
   virtual void Abort(uint64_t tag) = 0;  // unknown tags are ignored
 
-  // Delivers what has arrived; if nothing has, waits until something does, Wake() is called, or `timeout` has passed.
-  // Bounded work per call, so that the caller's timers are served.
+  // Delivers what has arrived; if nothing has, waits until something does, Wake() is called, or `timeout` has
+  // passed. Bounded work per call, so that the caller's timers are served.
   virtual void Poll(absl::Duration timeout, WireHandler* handler) = 0;
   // Ends the current or the next Poll early. Any thread.
   virtual void Wake() = 0;

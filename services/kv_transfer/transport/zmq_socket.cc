@@ -16,7 +16,9 @@ constexpr size_t kHeaderBytes = 9;
 
 static_assert(sizeof(zmq_msg_t) == 64);
 
-zmq_msg_t* Msg(ZmqBytes& bytes) { return static_cast<zmq_msg_t*>(bytes.raw()); }
+zmq_msg_t* Msg(ZmqBytes& bytes) {
+  return static_cast<zmq_msg_t*>(bytes.raw());
+}
 
 ZmqBytes Header(ZmqFrameKind kind, uint64_t tag) {
   ZmqBytes header(kHeaderBytes);
@@ -46,31 +48,46 @@ absl::Status Error(absl::string_view what) {
 
 }  // namespace
 
-ZmqBytes::ZmqBytes() { zmq_msg_init(Msg(*this)); }
+ZmqBytes::ZmqBytes() {
+  zmq_msg_init(Msg(*this));
+}
 ZmqBytes::ZmqBytes(size_t size) {
   if (zmq_msg_init_size(Msg(*this), size) != 0) zmq_msg_init(Msg(*this));
 }
 ZmqBytes::ZmqBytes(absl::string_view bytes) : ZmqBytes(bytes.size()) {
   if (!bytes.empty()) std::memcpy(data(), bytes.data(), size());
 }
-ZmqBytes::ZmqBytes(ZmqBytes&& other) noexcept : ZmqBytes() { zmq_msg_move(Msg(*this), Msg(other)); }
+ZmqBytes::ZmqBytes(ZmqBytes&& other) noexcept : ZmqBytes() {
+  zmq_msg_move(Msg(*this), Msg(other));
+}
 ZmqBytes& ZmqBytes::operator=(ZmqBytes&& other) noexcept {
   if (this != &other) zmq_msg_move(Msg(*this), Msg(other));
   return *this;
 }
-ZmqBytes::~ZmqBytes() { zmq_msg_close(Msg(*this)); }
-std::byte* ZmqBytes::data() { return static_cast<std::byte*>(zmq_msg_data(Msg(*this))); }
-size_t ZmqBytes::size() const { return zmq_msg_size(reinterpret_cast<const zmq_msg_t*>(storage_)); }
-absl::string_view ZmqBytes::view() { return {reinterpret_cast<const char*>(data()), size()}; }
+ZmqBytes::~ZmqBytes() {
+  zmq_msg_close(Msg(*this));
+}
+std::byte* ZmqBytes::data() {
+  return static_cast<std::byte*>(zmq_msg_data(Msg(*this)));
+}
+size_t ZmqBytes::size() const {
+  return zmq_msg_size(reinterpret_cast<const zmq_msg_t*>(storage_));
+}
+absl::string_view ZmqBytes::view() {
+  return {reinterpret_cast<const char*>(data()), size()};
+}
 
-void ZmqSocket::Closer::operator()(void* socket) const { zmq_close(socket); }
+void ZmqSocket::Closer::operator()(void* socket) const {
+  zmq_close(socket);
+}
 
 absl::Status ZmqSocket::Set(int option, int value) {
   return zmq_setsockopt(raw(), option, &value, sizeof value) == 0 ? absl::OkStatus() : Error("socket option");
 }
 
 absl::Status ZmqSocket::Set(int option, const std::string& value) {
-  return zmq_setsockopt(raw(), option, value.data(), value.size()) == 0 ? absl::OkStatus() : Error("socket option");
+  return zmq_setsockopt(raw(), option, value.data(), value.size()) == 0 ? absl::OkStatus()
+                                                                        : Error("socket option");
 }
 
 absl::Status ZmqSocket::Configure(const ZmqOptions& options, const std::string& address) {
@@ -87,7 +104,8 @@ absl::Status ZmqSocket::Configure(const ZmqOptions& options, const std::string& 
                                           {ZMQ_IPV6, address.find('[') != std::string::npos}};
   for (const auto& [option, value] : settings) BATON_RETURN_IF_ERROR(Set(option, value));
   const int64_t max_message = options.max_message_bytes;
-  if (zmq_setsockopt(raw(), ZMQ_MAXMSGSIZE, &max_message, sizeof max_message) != 0) return Error("ZMQ_MAXMSGSIZE");
+  if (zmq_setsockopt(raw(), ZMQ_MAXMSGSIZE, &max_message, sizeof max_message) != 0)
+    return Error("ZMQ_MAXMSGSIZE");
   return absl::OkStatus();
 }
 
@@ -105,11 +123,12 @@ absl::StatusOr<ZmqSocket> ZmqSocket::Router(void* context, const ZmqOptions& opt
   return socket;
 }
 
-absl::StatusOr<ZmqSocket> ZmqSocket::Dealer(void* context, const ZmqOptions& options, const std::string& endpoint,
-                                            const std::string& server_key) {
+absl::StatusOr<ZmqSocket> ZmqSocket::Dealer(void* context, const ZmqOptions& options,
+                                            const std::string& endpoint, const std::string& server_key) {
   if (options.curve_secret_key.empty() != server_key.empty()) {
-    return absl::FailedPreconditionError(server_key.empty() ? "the peer has no CURVE key, and keys are configured here"
-                                                            : "the peer has a CURVE key, and none is configured here");
+    return absl::FailedPreconditionError(server_key.empty()
+                                             ? "the peer has no CURVE key, and keys are configured here"
+                                             : "the peer has a CURVE key, and none is configured here");
   }
   void* raw = zmq_socket(context, ZMQ_DEALER);
   if (raw == nullptr) return Error("socket");
@@ -147,7 +166,8 @@ ZmqSocket::Received ZmqSocket::Receive(ZmqFrame* frame) {
   bool good = true;
   for (size_t part = 0;; ++part) {
     ZmqBytes bytes;
-    if (zmq_msg_recv(Msg(bytes), raw(), ZMQ_DONTWAIT) < 0) return part == 0 ? Received::kNothing : Received::kMalformed;
+    if (zmq_msg_recv(Msg(bytes), raw(), ZMQ_DONTWAIT) < 0)
+      return part == 0 ? Received::kNothing : Received::kMalformed;
     const bool more = zmq_msg_more(Msg(bytes)) != 0;
     if (part < header_part) {
       frame->identity = std::string(bytes.view());

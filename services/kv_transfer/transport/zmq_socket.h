@@ -18,17 +18,17 @@ namespace baton {
 
 struct ZmqOptions {
   std::string bind = "tcp://127.0.0.1:0";  // port 0: the system's choice; IPv6 in brackets
-  std::string advertise_host;              // in endpoint(), instead of the bound one; needed when bound to a wildcard
+  std::string advertise_host;  // in endpoint(), instead of the bound one; needed when bound to a wildcard
   int io_threads = 1;
-  int high_water = 512;                    // messages queued per peer and direction
-  int64_t max_message_bytes = 8 << 20;     // a peer that sends more is disconnected
+  int high_water = 512;                 // messages queued per peer and direction
+  int64_t max_message_bytes = 8 << 20;  // a peer that sends more is disconnected
   absl::Duration heartbeat = absl::Seconds(1);
   absl::Duration heartbeat_timeout = absl::Seconds(3);
   absl::Duration reconnect_min = absl::Milliseconds(20);
   absl::Duration reconnect_max = absl::Seconds(1);
-  size_t max_peers = 1024;                 // connected by us
-  size_t max_accepted = 4096;              // identities remembered; full: the oldest is forgotten
-  std::string curve_public_key;            // both or none: Z85 of 40 characters, or 32 bytes
+  size_t max_peers = 1024;       // connected by us
+  size_t max_accepted = 4096;    // identities remembered; full: the oldest is forgotten
+  std::string curve_public_key;  // both or none: Z85 of 40 characters, or 32 bytes
   std::string curve_secret_key;
 };
 
@@ -62,8 +62,8 @@ struct ZmqFrame {
 class ZmqSocket {
  public:
   static absl::StatusOr<ZmqSocket> Router(void* context, const ZmqOptions& options);
-  static absl::StatusOr<ZmqSocket> Dealer(void* context, const ZmqOptions& options, const std::string& endpoint,
-                                          const std::string& server_key);
+  static absl::StatusOr<ZmqSocket> Dealer(void* context, const ZmqOptions& options,
+                                          const std::string& endpoint, const std::string& server_key);
   void* raw() const { return socket_.get(); }
   std::string LastEndpoint() const;
 

@@ -162,15 +162,17 @@ void ZmqWire::Poll(absl::Duration timeout, WireHandler* handler) {
   ReportDone(handler);
 
   std::vector<PeerId> peers;
-  std::vector<zmq_pollitem_t> items = {{nullptr, wake_.fd(), ZMQ_POLLIN, 0}, {router_.raw(), 0, ZMQ_POLLIN, 0}};
+  std::vector<zmq_pollitem_t> items = {{nullptr, wake_.fd(), ZMQ_POLLIN, 0},
+                                       {router_.raw(), 0, ZMQ_POLLIN, 0}};
   for (const auto& [id, dealer] : dealers_) {
     peers.push_back(id);
     items.push_back({dealer.socket.raw(), 0, ZMQ_POLLIN, 0});
   }
   const absl::Duration longest = absl::Seconds(60);
-  const int64_t ms = absl::ToInt64Milliseconds(absl::Ceil(std::clamp(timeout, absl::ZeroDuration(), longest),
-                                                          absl::Milliseconds(1)));
-  if (!done_.empty() || zmq_poll(items.data(), static_cast<int>(items.size()), ms) <= 0) return ReportDone(handler);
+  const int64_t ms = absl::ToInt64Milliseconds(
+      absl::Ceil(std::clamp(timeout, absl::ZeroDuration(), longest), absl::Milliseconds(1)));
+  if (!done_.empty() || zmq_poll(items.data(), static_cast<int>(items.size()), ms) <= 0)
+    return ReportDone(handler);
 
   if (items[0].revents & ZMQ_POLLIN) wake_.Drain();
   if (items[1].revents & ZMQ_POLLIN) DrainRouter(handler);

@@ -1,7 +1,8 @@
 #pragma once
 
-// The wire over ZeroMQ: a ROUTER that peers connect to, and a DEALER for each peer that we connect to. Reads are requests
-// that the owner's thread serves, data inline; an aborted read completes at once, since its answer can then only be dropped.
+// The wire over ZeroMQ: a ROUTER that peers connect to, and a DEALER for each peer that we connect to. Reads
+// are requests that the owner's thread serves, data inline; an aborted read completes at once, since its
+// answer can then only be dropped.
 
 #include <memory>
 

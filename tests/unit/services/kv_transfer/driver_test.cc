@@ -19,8 +19,8 @@ using testing::kOwnerEpoch;
 using testing::kReaderEpoch;
 using testing::kSmallLayout;
 using testing::OfferOf;
-using testing::TestMemory;
 using ::testing::SizeIs;
+using testing::TestMemory;
 
 class DriverTest : public ::testing::Test {
  protected:
@@ -52,7 +52,13 @@ class DriverTest : public ::testing::Test {
     clock.Advance(until - clock.Now());
   }
   void Begin(int64_t tokens = 40) {
-    reader.driver->Do(PullBegin{Id(1), {owner.wire->endpoint(), "", kOwnerEpoch, 0}, 0, 0, tokens, {1, 0}, kDigest,
+    reader.driver->Do(PullBegin{Id(1),
+                                {owner.wire->endpoint(), "", kOwnerEpoch, 0},
+                                0,
+                                0,
+                                tokens,
+                                {1, 0},
+                                kDigest,
                                 clock.Now() + absl::Seconds(60)});
     owner.driver->Do(OwnBegin{Id(1), 0, kReaderEpoch, 0, tokens, clock.Now() + absl::Seconds(60)});
   }
@@ -63,7 +69,8 @@ class DriverTest : public ::testing::Test {
   std::mt19937_64 rng{1};
   ManualClock clock;
   LoopbackFaultHook fate;
-  LoopbackNetwork network{{[this](const LoopbackFrame& f) { return fate ? fate(f) : LoopbackFault{}; }}, &clock};
+  LoopbackNetwork network{{[this](const LoopbackFrame& f) { return fate ? fate(f) : LoopbackFault{}; }},
+                          &clock};
   Party owner, reader;
 };
 
@@ -130,7 +137,8 @@ TEST_F(DriverTest, AVanishedOwnerIsLostWithinTheLease) {
 
 TEST_F(DriverTest, AReadAnsweredAfterTheCancelWritesNothing) {
   fate = [](const LoopbackFrame& frame) {
-    return LoopbackFault{.delay = frame.kind == LoopbackFrame::Kind::kData ? absl::Seconds(1) : absl::ZeroDuration()};
+    return LoopbackFault{.delay = frame.kind == LoopbackFrame::Kind::kData ? absl::Seconds(1)
+                                                                           : absl::ZeroDuration()};
   };
   Begin();
   Offer(0, 40);
@@ -153,8 +161,12 @@ TEST_F(DriverTest, NonsenseIsCountedAndDropped) {
   naked_pull.mutable_pull()->set_lease(1);
   v1::Handoff no_key;
   no_key.mutable_renew()->set_lease(1);
-  const std::string nonsense[] = {"", "\xff\xff\xff", no_verb.SerializeAsString(), naked_pull.SerializeAsString(),
-                                  no_key.SerializeAsString(), std::string(100000, 'x')};
+  const std::string nonsense[] = {"",
+                                  "\xff\xff\xff",
+                                  no_verb.SerializeAsString(),
+                                  naked_pull.SerializeAsString(),
+                                  no_key.SerializeAsString(),
+                                  std::string(100000, 'x')};
   for (const std::string& message : nonsense) EXPECT_EQ(stranger->Send(peer, message), WireResult::kOk);
   EXPECT_EQ(stranger->PostReads({peer, 1, "not a pull", "", {}}), WireResult::kOk);
   owner.driver->Step(absl::ZeroDuration());

@@ -26,7 +26,9 @@ class EventLog final : public HandoffEventSink {
   template <typename Event>
   bool WaitFor(size_t count, absl::Duration timeout = absl::Seconds(20)) const {
     absl::MutexLock lock(&mutex_);
-    const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return OfLocked<Event>().size() >= count; };
+    const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return OfLocked<Event>().size() >= count;
+    };
     return mutex_.AwaitWithTimeout(absl::Condition(&enough), timeout);
   }
 

@@ -19,12 +19,13 @@ using testing::kDigest;
 using testing::kOwnerEpoch;
 using testing::kReaderEpoch;
 using testing::OfferOf;
+using ::testing::SizeIs;
 using testing::SomePages;
 using testing::TestMemory;
-using ::testing::SizeIs;
 
 // The default model's: 22.5 KiB a token.
-constexpr KvLayout kModel{.layers = 30, .kv_heads = 3, .head_dim = 64, .dtype = KvDtype::kF16, .atoms_per_page = 1};
+constexpr KvLayout kModel{
+    .layers = 30, .kv_heads = 3, .head_dim = 64, .dtype = KvDtype::kF16, .atoms_per_page = 1};
 
 struct Party {
   TestMemory memory{kModel, 128};
@@ -46,9 +47,12 @@ class NodeTest : public ::testing::Test {
     Start(reader, kReaderEpoch);
     owner.memory.Randomize(rng);
   }
-  PullBegin PullOf(uint64_t n, int64_t tokens, const std::vector<PageId>& pages, const std::string& key = "") {
-    return {Id(n), {owner.node->endpoint(), key, kOwnerEpoch, 0}, 0, 0, tokens, pages, kDigest,
-            clock.Now() + absl::Seconds(15)};
+  PullBegin PullOf(uint64_t n, int64_t tokens, const std::vector<PageId>& pages,
+                   const std::string& key = "") {
+    return {Id(n),   {owner.node->endpoint(), key, kOwnerEpoch, 0},
+            0,       0,
+            tokens,  pages,
+            kDigest, clock.Now() + absl::Seconds(15)};
   }
   OwnBegin BeginOf(uint64_t n, int64_t tokens) {
     return {Id(n), 0, kReaderEpoch, 0, tokens, clock.Now() + absl::Seconds(15)};
@@ -62,7 +66,8 @@ class NodeTest : public ::testing::Test {
 TEST_F(NodeTest, MovesPagesChunkByChunkWithTheReaderFirst) {
   StartBoth();
   const int64_t tokens = 1003;
-  const auto from = SomePages(rng, 128, kModel.PagesFor(tokens)), to = SomePages(rng, 128, kModel.PagesFor(tokens));
+  const auto from = SomePages(rng, 128, kModel.PagesFor(tokens)),
+             to = SomePages(rng, 128, kModel.PagesFor(tokens));
   ASSERT_TRUE(reader.node->Submit(PullOf(1, tokens, to)).ok());
   ASSERT_TRUE(owner.node->Submit(BeginOf(1, tokens)).ok());
   for (int64_t begin = 0; begin < tokens; begin += 256) {
@@ -87,14 +92,17 @@ TEST_F(NodeTest, ManyAtOnceInBothDirectionsOfTime) {
   const int64_t tokens = 45;  // 3 pages each
   std::vector<std::vector<PageId>> from, to;
   for (uint64_t n = 0; n < kCount; ++n) {
-    from.push_back({static_cast<PageId>(3 * n), static_cast<PageId>(3 * n + 1), static_cast<PageId>(3 * n + 2)});
-    to.push_back({static_cast<PageId>(3 * n + 2), static_cast<PageId>(3 * n), static_cast<PageId>(3 * n + 1)});
+    from.push_back(
+        {static_cast<PageId>(3 * n), static_cast<PageId>(3 * n + 1), static_cast<PageId>(3 * n + 2)});
+    to.push_back(
+        {static_cast<PageId>(3 * n + 2), static_cast<PageId>(3 * n), static_cast<PageId>(3 * n + 1)});
     const auto pull = PullOf(n, tokens, to[n]);
     if (n % 2 == 0) {
       ASSERT_TRUE(reader.node->Submit(pull).ok());
     }
     ASSERT_TRUE(owner.node->Submit(BeginOf(n, tokens)).ok());
-    ASSERT_TRUE(owner.node->Submit(OfferOf(owner.memory, Id(n), 0, {0, tokens, 0, kModel.layers}, from[n])).ok());
+    ASSERT_TRUE(
+        owner.node->Submit(OfferOf(owner.memory, Id(n), 0, {0, tokens, 0, kModel.layers}, from[n])).ok());
     ASSERT_TRUE(owner.node->Submit(OwnSeal{Id(n), kDigest, 1}).ok());
     if (n % 2 == 1) {
       ASSERT_TRUE(reader.node->Submit(pull).ok());
@@ -103,7 +111,8 @@ TEST_F(NodeTest, ManyAtOnceInBothDirectionsOfTime) {
   ASSERT_TRUE(reader.log.WaitFor<PullHeld>(kCount));
   ASSERT_TRUE(owner.log.WaitFor<OwnEnded>(kCount));
   for (uint64_t n = 0; n < kCount; ++n) {
-    EXPECT_TRUE(testing::SameBytes(owner.memory, 0, from[n], reader.memory, 0, to[n], {0, tokens, 0, kModel.layers}));
+    EXPECT_TRUE(
+        testing::SameBytes(owner.memory, 0, from[n], reader.memory, 0, to[n], {0, tokens, 0, kModel.layers}));
   }
   EXPECT_EQ(reader.node->stats().checksum_failures, 0u);
 }

@@ -111,9 +111,15 @@ class OwnerFixture : public ::testing::Test {
     }
     return last;
   }
-  std::optional<v1::Verdict> LastVerdict() const { return Last<v1::Verdict>(&v1::Handoff::has_verdict, &v1::Handoff::verdict); }
-  std::optional<v1::Refused> LastRefused() const { return Last<v1::Refused>(&v1::Handoff::has_refused, &v1::Handoff::refused); }
-  std::optional<v1::Revoke> LastRevoke() const { return Last<v1::Revoke>(&v1::Handoff::has_revoke, &v1::Handoff::revoke); }
+  std::optional<v1::Verdict> LastVerdict() const {
+    return Last<v1::Verdict>(&v1::Handoff::has_verdict, &v1::Handoff::verdict);
+  }
+  std::optional<v1::Refused> LastRefused() const {
+    return Last<v1::Refused>(&v1::Handoff::has_refused, &v1::Handoff::refused);
+  }
+  std::optional<v1::Revoke> LastRevoke() const {
+    return Last<v1::Revoke>(&v1::Handoff::has_revoke, &v1::Handoff::revoke);
+  }
   size_t CountOffers() const {
     size_t count = 0;
     for (const OwnerAction& action : out) {

@@ -8,11 +8,11 @@
 namespace baton {
 namespace {
 
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using testing::Id;
 using testing::kDigest;
 using testing::kSmallLayout;
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 class OwnerOffersTest : public testing::OwnerFixture {
@@ -25,7 +25,9 @@ class OwnerOffersTest : public testing::OwnerFixture {
     }
     return offers;
   }
-  std::optional<v1::Seal> LastSeal() const { return Last<v1::Seal>(&v1::Handoff::has_seal, &v1::Handoff::seal); }
+  std::optional<v1::Seal> LastSeal() const {
+    return Last<v1::Seal>(&v1::Handoff::has_seal, &v1::Handoff::seal);
+  }
 };
 
 TEST_F(OwnerOffersTest, CarryNumberChecksumsAndPages) {

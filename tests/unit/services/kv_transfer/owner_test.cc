@@ -10,12 +10,12 @@
 namespace baton {
 namespace {
 
+using ::testing::HasSubstr;
 using testing::Id;
 using testing::kOwnerEpoch;
 using testing::kReaderEpoch;
 using testing::kReaderPeer;
 using testing::kSmallLayout;
-using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 class OwnerTest : public testing::OwnerFixture {};
@@ -74,15 +74,18 @@ TEST_F(OwnerTest, RefusesOtherFingerprintLayoutRankAndTokensInWords) {
     return LastRefused().has_value() && !LastRefused()->retry() ? LastRefused()->reason() : "granted";
   };
   EXPECT_THAT(refused([](v1::Open& o) { o.set_fingerprint("other"); }), HasSubstr("fingerprints differ"));
-  EXPECT_THAT(refused([](v1::Open& o) { o.mutable_layout()->set_layers(4); }), HasSubstr("layers is 3 at the owner, 4"));
-  EXPECT_THAT(refused([](v1::Open& o) { o.mutable_layout()->set_atoms_per_page(1); }), HasSubstr("atoms per page"));
+  EXPECT_THAT(refused([](v1::Open& o) { o.mutable_layout()->set_layers(4); }),
+              HasSubstr("layers is 3 at the owner, 4"));
+  EXPECT_THAT(refused([](v1::Open& o) { o.mutable_layout()->set_atoms_per_page(1); }),
+              HasSubstr("atoms per page"));
   EXPECT_THAT(refused([](v1::Open& o) { o.mutable_layout()->set_dtype(2); }), HasSubstr("dtype"));
   EXPECT_THAT(refused([](v1::Open& o) { o.set_reader_rank(1); }), HasSubstr("ranks"));
   EXPECT_THAT(refused([](v1::Open& o) { o.set_end_token(56); }), HasSubstr("out of range"));
   EXPECT_THAT(refused([](v1::Open& o) { o.set_end_token(~uint64_t{0}); }), HasSubstr("out of range"));
   EXPECT_THAT(refused([](v1::Open& o) { o.set_begin_token(8); }), HasSubstr("whole atoms"));
   EXPECT_THAT(refused([](v1::Open& o) { o.set_hard_ms(0); }), HasSubstr("no time"));
-  EXPECT_THAT(refused([](v1::Open& o) { o.mutable_owner_epoch()->set_lo(1); }), HasSubstr("owner has restarted"));
+  EXPECT_THAT(refused([](v1::Open& o) { o.mutable_owner_epoch()->set_lo(1); }),
+              HasSubstr("owner has restarted"));
   EXPECT_THAT(refused([](v1::Open& o) { o.mutable_reader_epoch()->set_lo(1); }), HasSubstr("another epoch"));
   EXPECT_EQ(owner->counters().opened, 0u);
 }
@@ -119,7 +122,8 @@ TEST_F(OwnerTest, RenewalKeepsTheLeaseUntilTheHardDeadline) {
     Say(RenewOf(1, lease));
     ASSERT_NE(owner->Find(Id(1)), nullptr) << i;
   }
-  EXPECT_EQ((Last<v1::Renewed>(&v1::Handoff::has_renewed, &v1::Handoff::renewed))->lease_ms(), 2000u);  // 28 of 30 s
+  EXPECT_EQ((Last<v1::Renewed>(&v1::Handoff::has_renewed, &v1::Handoff::renewed))->lease_ms(),
+            2000u);  // 28 of 30 s
   EXPECT_EQ((Last<v1::Renewed>(&v1::Handoff::has_renewed, &v1::Handoff::renewed))->serial(), 9u);
   Advance(absl::Seconds(2));
   EXPECT_THAT(Ended(), SizeIs(1));

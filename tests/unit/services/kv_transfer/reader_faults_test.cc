@@ -8,9 +8,9 @@
 namespace baton {
 namespace {
 
+using ::testing::HasSubstr;
 using testing::Id;
 using testing::kSmallLayout;
-using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 class ReaderFaultsTest : public testing::ReaderFixture {

@@ -100,7 +100,8 @@ class ReaderFixture : public ::testing::Test {
     for (const WireSend& send : All<WireSend>()) count += send.message.verb_case() == verb;
     return count;
   }
-  // Completes all reads posted so far with `status`, and all verifications with `match`, until nothing more comes.
+  // Completes all reads posted so far with `status`, and all verifications with `match`, until nothing more
+  // comes.
   void ServeReads(bool match = true, const absl::Status& status = absl::OkStatus()) {
     for (size_t i = 0; i < out.size(); ++i) {
       if (const auto* post = std::get_if<PostPull>(&out[i])) {

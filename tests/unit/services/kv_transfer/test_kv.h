@@ -42,7 +42,9 @@ class TestMemory final : public KvMemory {
   std::vector<std::vector<std::byte>> pools_;
 };
 
-inline HandoffId Id(uint64_t n) { return {{7, n}, {1, 0}}; }
+inline HandoffId Id(uint64_t n) {
+  return {{7, n}, {1, 0}};
+}
 inline const Epoch kOwnerEpoch{1, 11}, kReaderEpoch{2, 22};
 inline const Id128 kDigest{5, 55};
 
@@ -71,7 +73,13 @@ inline std::vector<uint64_t> ChecksumsOf(TestMemory& memory, uint32_t rank, cons
 
 inline OwnOffer OfferOf(TestMemory& memory, const HandoffId& id, uint32_t rank, const UnitRect& rect,
                         const std::vector<PageId>& pages) {
-  return {id, rect.begin, rect.end, rect.first_layer, rect.end_layer, pages, ChecksumsOf(memory, rank, rect, pages)};
+  return {id,
+          rect.begin,
+          rect.end,
+          rect.first_layer,
+          rect.end_layer,
+          pages,
+          ChecksumsOf(memory, rank, rect, pages)};
 }
 
 inline bool SameBytes(TestMemory& a, uint32_t rank_a, const std::vector<PageId>& pages_a, TestMemory& b,

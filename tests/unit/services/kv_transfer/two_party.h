@@ -1,7 +1,8 @@
 #pragma once
 
-// An owner and a reader process in one thread, on a loopback wire whose faults come from one seed, with time turned by hand.
-// Pages are reused (overwritten) as soon as the protocol says that they are free, so that every late read or write shows.
+// An owner and a reader process in one thread, on a loopback wire whose faults come from one seed, with time
+// turned by hand. Pages are reused (overwritten) as soon as the protocol says that they are free, so that
+// every late read or write shows.
 
 #include <gtest/gtest.h>
 
@@ -29,14 +30,17 @@ class TwoParties {
   static constexpr int64_t kPagesEach = 3;
 
   TwoParties(uint64_t seed, const FaultRates& rates)
-      : rng_(seed), rates_(rates), network_({[this](const LoopbackFrame& f) { return Fate(f); }, rates.lazy_abort}, &clock_) {
+      : rng_(seed),
+        rates_(rates),
+        network_({[this](const LoopbackFrame& f) { return Fate(f); }, rates.lazy_abort}, &clock_) {
     StartOwner();
     StartReader();
     owner_memory_.Randomize(rng_);
     reader_memory_.Randomize(rng_);
   }
 
-  // The whole story: begins, chunks, seals and, at random, revokes, cancels and restarts. Then all must come to rest.
+  // The whole story: begins, chunks, seals and, at random, revokes, cancels and restarts. Then all must come
+  // to rest.
   void Run(bool disturb) {
     for (int n = 0; n < kHandoffs; ++n) StartHandoff(n);
     for (int step = 0; step < 60; ++step) {
@@ -61,11 +65,11 @@ class TwoParties {
     int64_t tokens = 0, offered = 0;
     bool sealed = false, own_begun = false;
     std::vector<PageId> from, to;
-    std::vector<uint64_t> truth;       // checksums of the whole, at the beginning
+    std::vector<uint64_t> truth;  // checksums of the whole, at the beginning
     int ended = 0, pull_results = 0;
     bool owner_held = false, reader_held = false;
     bool to_free = false, fence_due = false;
-    std::vector<uint64_t> guard;       // checksums of `to` since it was free
+    std::vector<uint64_t> guard;  // checksums of `to` since it was free
   };
 
   LoopbackFault Fate(const LoopbackFrame& frame) {
@@ -74,7 +78,8 @@ class TwoParties {
     const bool control = frame.kind == LoopbackFrame::Kind::kMessage;
     if (chance(rates_.drop) && (control || !rates_.lazy_abort)) fault.copies = 0;
     if (chance(rates_.duplicate)) ++fault.copies;
-    if (chance(rates_.delay)) fault.delay = rates_.longest_delay * std::uniform_real_distribution<>(0, 1)(rng_);
+    if (chance(rates_.delay))
+      fault.delay = rates_.longest_delay * std::uniform_real_distribution<>(0, 1)(rng_);
     fault.corrupt = frame.kind == LoopbackFrame::Kind::kData && chance(rates_.corrupt);
     return fault;
   }
@@ -84,14 +89,16 @@ class TwoParties {
     owner_.reset();
     owner_wire_.reset();
     owner_wire_ = network_.NewTransport("owner");
-    owner_ = *HandoffDriver::Create(Options(), owner_epoch_, &owner_memory_, owner_wire_.get(), &clock_, &owner_sink_);
+    owner_ = *HandoffDriver::Create(Options(), owner_epoch_, &owner_memory_, owner_wire_.get(), &clock_,
+                                    &owner_sink_);
   }
   void StartReader() {
     reader_epoch_ = {2, rng_()};
     reader_.reset();
     reader_wire_.reset();
     reader_wire_ = network_.NewTransport("reader");
-    reader_ = *HandoffDriver::Create(Options(), reader_epoch_, &reader_memory_, reader_wire_.get(), &clock_, &reader_sink_);
+    reader_ = *HandoffDriver::Create(Options(), reader_epoch_, &reader_memory_, reader_wire_.get(), &clock_,
+                                     &reader_sink_);
   }
   static HandoffOptions Options() {
     HandoffOptions options;
@@ -120,7 +127,13 @@ class TwoParties {
   }
   void BeginPull(int n) {
     const Handoff& h = handoffs_[n];
-    reader_->Do(PullBegin{Id(n), {"owner", "", owner_epoch_, 0}, 0, 0, h.tokens, h.to, kDigest,
+    reader_->Do(PullBegin{Id(n),
+                          {"owner", "", owner_epoch_, 0},
+                          0,
+                          0,
+                          h.tokens,
+                          h.to,
+                          kDigest,
                           clock_.Now() + absl::Seconds(15)});
   }
 
@@ -151,7 +164,8 @@ class TwoParties {
         return reader_->Do(PullCancel{Id(n)});
       case 2:
         StartOwner();
-        for (auto& [m, h] : handoffs_) {  // the process is gone, and with it its records; its pages are reused
+        for (auto& [m, h] :
+             handoffs_) {  // the process is gone, and with it its records; its pages are reused
           if (h.own_begun && h.ended == 0) h.ended = 1;
           Scribble(owner_memory_, h.from);
         }
@@ -239,7 +253,8 @@ class TwoParties {
       EXPECT_EQ(h.pull_results, 1) << n;
       EXPECT_FALSE(h.fence_due) << n;
       EXPECT_TRUE(h.to_free) << n;
-      EXPECT_EQ(ChecksumsOf(reader_memory_, 0, Whole(h), h.to), h.guard) << "a late write into freed pages: " << n;
+      EXPECT_EQ(ChecksumsOf(reader_memory_, 0, Whole(h), h.to), h.guard)
+          << "a late write into freed pages: " << n;
     }
     EXPECT_EQ(owner_->owner().records(), 0u);
     EXPECT_EQ(owner_->owner().verdicts(), 0u);
@@ -255,7 +270,8 @@ class TwoParties {
   const FaultRates rates_;
   ManualClock clock_;
   LoopbackNetwork network_;
-  TestMemory owner_memory_{kSmallLayout, kHandoffs * kPagesEach}, reader_memory_{kSmallLayout, kHandoffs * kPagesEach};
+  TestMemory owner_memory_{kSmallLayout, kHandoffs*kPagesEach},
+      reader_memory_{kSmallLayout, kHandoffs*kPagesEach};
   Sink owner_sink_{this}, reader_sink_{this};
   std::map<int, Handoff> handoffs_;
   int held_ = 0, lost_ = 0;

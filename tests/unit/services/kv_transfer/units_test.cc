@@ -8,17 +8,17 @@
 namespace baton {
 namespace {
 
-using testing::kSmallLayout;
 using ::testing::ElementsAre;
+using testing::kSmallLayout;
 
 const std::vector<PageId> kPages = {4, 1, 9};  // 32 tokens each
 
 TEST(CheckRect, RefusesWhatIsEmptyMisalignedOrOutside) {
   EXPECT_TRUE(CheckRect(kSmallLayout, {0, 32, 0, 3}, 70).ok());
   EXPECT_TRUE(CheckRect(kSmallLayout, {64, 70, 1, 2}, 70).ok());
-  for (const UnitRect& bad : {UnitRect{0, 0, 0, 3}, UnitRect{0, 16, 2, 2}, UnitRect{8, 16, 0, 3}, UnitRect{0, 20, 0, 3},
-                              UnitRect{64, 80, 0, 3}, UnitRect{-16, 16, 0, 3}, UnitRect{0, 16, -1, 3},
-                              UnitRect{0, 16, 0, 4}}) {
+  for (const UnitRect& bad :
+       {UnitRect{0, 0, 0, 3}, UnitRect{0, 16, 2, 2}, UnitRect{8, 16, 0, 3}, UnitRect{0, 20, 0, 3},
+        UnitRect{64, 80, 0, 3}, UnitRect{-16, 16, 0, 3}, UnitRect{0, 16, -1, 3}, UnitRect{0, 16, 0, 4}}) {
     EXPECT_FALSE(CheckRect(kSmallLayout, bad, 70).ok()) << bad.begin << " " << bad.end;
   }
 }
@@ -30,9 +30,11 @@ TEST(RectRanges, MergesWholeAtomsOfAPage) {
 }
 
 TEST(RectRanges, TakesSomeLayersOfEachAtom) {
-  const size_t layer = kSmallLayout.LayerBytes(), atom = kSmallLayout.AtomBytes(), page = kSmallLayout.PageBytes();
-  EXPECT_THAT(RectRanges(kSmallLayout, {16, 48, 1, 3}, {2, 0, kPages}),
-              ElementsAre(ByteRange{2, 4 * page + atom + layer, 2 * layer}, ByteRange{2, page + layer, 2 * layer}));
+  const size_t layer = kSmallLayout.LayerBytes(), atom = kSmallLayout.AtomBytes(),
+               page = kSmallLayout.PageBytes();
+  EXPECT_THAT(
+      RectRanges(kSmallLayout, {16, 48, 1, 3}, {2, 0, kPages}),
+      ElementsAre(ByteRange{2, 4 * page + atom + layer, 2 * layer}, ByteRange{2, page + layer, 2 * layer}));
 }
 
 TEST(RectRanges, MovesOnlyTheValidRowsOfTheTail) {
@@ -72,7 +74,8 @@ TEST(RectCopies, CountsPagesFromTheFirstTokenOfTheMap) {
 }
 
 TEST(SplitRect, CoversAllOnceWithinTheBound) {
-  for (const size_t most : {size_t{1}, kSmallLayout.LayerBytes() * 2, kSmallLayout.AtomBytes() * 2, size_t{1} << 20}) {
+  for (const size_t most :
+       {size_t{1}, kSmallLayout.LayerBytes() * 2, kSmallLayout.AtomBytes() * 2, size_t{1} << 20}) {
     const UnitRect rect{16, 69, 0, 3};
     UnitGrid grid(5, 3);
     size_t bytes = 0;
@@ -96,7 +99,8 @@ TEST(RectChecks, PairsUnitsWithChecksumsInOrder) {
   const size_t start = 9 * kSmallLayout.PageBytes() + kSmallLayout.LayerBytes();
   for (size_t i = 0; i < checks.size(); ++i) {
     EXPECT_EQ(checks[i].checksum, i);
-    EXPECT_EQ(checks[i].range, (ByteRange{0, start + i * kSmallLayout.UnitBytes(), 5 * kSmallLayout.RowBytes()}));
+    EXPECT_EQ(checks[i].range,
+              (ByteRange{0, start + i * kSmallLayout.UnitBytes(), 5 * kSmallLayout.RowBytes()}));
   }
 }
 
