@@ -51,7 +51,16 @@ absl::Status WorkerTable::Report(const std::string& endpoint, const WorkerReport
   state.role = report.role;
   state.draining = report.draining;
   state.healthy = report.healthy;
-  state.ranks = report.ranks;
+  if (report.number == 0) state.ranks.clear();
+  for (const RankReport& rank : report.ranks) {
+    const auto same = [&rank](const RankReport& known) { return known.rank == rank.rank; };
+    const auto known = std::find_if(state.ranks.begin(), state.ranks.end(), same);
+    if (known == state.ranks.end()) {
+      state.ranks.push_back(rank);
+    } else {
+      *known = rank;
+    }
+  }
   for (auto own = own_.lower_bound({state.worker, 0}); own != own_.end() && own->first.worker == state.worker;
        ++own) {
     own->second.fresh_streams = 0;

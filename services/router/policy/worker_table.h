@@ -59,7 +59,7 @@ struct WorkerReport {
   WorkerRole role = WorkerRole::kUnknown;
   bool draining = false;
   bool healthy = true;
-  std::vector<RankReport> ranks;
+  std::vector<RankReport> ranks;  // of a snapshot: all; of a delta: those that changed
 };
 
 struct WorkerState {
