@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Converts a Llama saved by transformers (save_pretrained) to GGUF with the gguf package.
 
-hf_to_gguf.py HF_DIR OUT.gguf [--types PATTERN=TYPE ...]     (the first pattern found in a tensor's GGUF name wins)
+hf_to_gguf.py HF_DIR OUT.gguf [--types PATTERN=TYPE ...]
+The first pattern found in a tensor's GGUF name wins.
 
-GGUF keeps rotary pairs adjacent (2i, 2i+1) where transformers keeps them half a head apart (i, i + dim/2), so the rows of
-attn_q and attn_k are permuted. The tokenizer comes from HF_DIR/tokenizer.json and tokenizer_config.json.
+GGUF keeps rotary pairs adjacent (2i, 2i+1) where transformers keeps them half a head apart (i, i + dim/2), so
+the rows of attn_q and attn_k are permuted. The tokenizer comes from HF_DIR/tokenizer.json and tokenizer_config.json.
 """
 import argparse
 import json

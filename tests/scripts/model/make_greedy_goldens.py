@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Greedy continuations that transformers (float32) computes from a GGUF file: make_greedy_goldens.py MODEL.gguf OUT.txt
+"""Greedy continuations that transformers (float32) computes from a GGUF file.
 
-50 prompts made from prompts.txt: ten each of 8, 16, 32, 64 and 128 tokens, the longer ones from several lines. Four lines a
-prompt: its token ids; 128 continued ids (end tokens are continued too); the gap between the two largest logits before
-each, in units of 1e-4, capped at 9999; and an empty line.
+make_greedy_goldens.py MODEL.gguf OUT.txt
+
+50 prompts made from prompts.txt: ten each of 8, 16, 32, 64 and 128 tokens, the longer ones from several lines.
+Four lines a prompt: its token ids; 128 continued ids (end tokens are continued too); the gap between the two
+largest logits before each, in units of 1e-4, capped at 9999; and an empty line.
 """
 import pathlib
 import sys

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Logits that transformers computes (float32) for the weights of a tiny GGUF, dequantised by the gguf package.
+"""Logits that transformers computes (float32) for the weights of a tiny GGUF, dequantised by gguf.
 
 make_tiny_goldens.py HF_DIR MODEL.gguf OUT_PREFIX
 
-HF_DIR gives the configuration only. Writes OUT_PREFIX.prompts.txt (a line of 64 token ids each) and OUT_PREFIX.logits.f32
-(little-endian rows of vocab floats: all 64 positions of the first prompt, then the last position of each other prompt).
+HF_DIR gives the configuration only. Writes OUT_PREFIX.prompts.txt (a line of 64 token ids each)
+and OUT_PREFIX.logits.f32 (little-endian rows of vocab floats: all 64 positions of the first prompt, then the last
+position of each other prompt).
 """
 import sys
 

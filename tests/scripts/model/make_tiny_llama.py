@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Saves a random-weight tiny Llama with transformers, with a small byte-level BPE tokenizer and a ChatML template.
+"""Saves a random-weight tiny Llama with transformers, with a byte-level BPE tokenizer and a ChatML template.
 
 make_tiny_llama.py OUT_DIR [--tied]     (then hf_to_gguf.py)
 
-Weights come from numpy's seeded PCG64, so they do not depend on the version of torch. Their scale is chosen so that
-attention is not uniform and greedy output varies.
+Weights come from numpy's seeded PCG64, so they do not depend on the version of torch. Their scale is chosen
+so that attention is not uniform and greedy output varies.
 """
 import argparse
 import json
@@ -17,7 +17,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 MERGE_TEXT = """One runner reads the prompt, the next writes the answer, and the cache is the baton that must never be
@@ -33,7 +34,9 @@ def make_tokenizer(folder):
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB, special_tokens=SPECIALS, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())
+        vocab_size=VOCAB,
+        special_tokens=SPECIALS,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )
     tokenizer.train_from_iterator([MERGE_TEXT], trainer)
     assert tokenizer.get_vocab_size() == VOCAB
