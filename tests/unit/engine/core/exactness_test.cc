@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "common/keyed_random.h"
@@ -44,7 +45,7 @@ class Scenario {
     const int64_t sequences = dice_.Between(3, 10);
     for (SeqId id = 1; id <= static_cast<SeqId>(sequences); ++id) {
       Start(id);
-      for (int64_t steps = dice_.Below(6); steps > 0; --steps) Turn();
+      for (int64_t steps = dice_.OneIn(3) ? dice_.Below(80) : dice_.Below(6); steps > 0; --steps) Turn();
     }
     for (int turns = 0; !Done(); ++turns) {
       ASSERT_LT(turns, 5000) << "no end in sight";
@@ -79,13 +80,28 @@ class Scenario {
             .prefix_cache = !dice->OneIn(4)};
   }
 
-  SequenceSpec Spec() {
+  // A prompt that shares its beginning with others, or goes on from what an earlier sequence has said so far.
+  std::vector<TokenId> Prompt() {
+    if (!specs_.empty() && dice_.OneIn(3)) {
+      const SeqId earlier = static_cast<SeqId>(dice_.Between(1, static_cast<int64_t>(specs_.size())));
+      std::vector<TokenId> tokens = specs_[earlier].tokens;
+      const std::vector<TokenId>& said = harness_[earlier].tokens;
+      tokens.insert(tokens.end(), said.begin(), said.end());
+      tokens.push_back(7);
+      if (tokens.size() <= 120) return tokens;
+    }
     const int64_t length = dice_.Between(1, 70);
     const int64_t shared = dice_.Below(length + 1);
     std::vector<TokenId> tokens = RandomTokens(1000 + dice_.Below(families_), shared);
     for (TokenId token : RandomTokens(dice_.seed() * 31 + specs_.size(), length - shared))
       tokens.push_back(token);
-    SequenceSpec spec = MakeSpec(tokens, dice_.Between(1, 80));
+    return tokens;
+  }
+
+  SequenceSpec Spec() {
+    const std::vector<TokenId> tokens = Prompt();
+    const int64_t room = model_.max_context - static_cast<int64_t>(tokens.size());
+    SequenceSpec spec = MakeSpec(tokens, dice_.Between(1, std::min<int64_t>(room, 80)));
     spec.priority = static_cast<int32_t>(dice_.Below(2));
     spec.stop_tokens = {0};
     spec.ignore_eos = dice_.OneIn(3);
