@@ -5,6 +5,8 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
+#include "absl/strings/match.h"
 #include "services/worker/worker_main.h"
 
 ABSL_FLAG(std::string, model, "", "The GGUF file to serve.");
@@ -37,6 +39,11 @@ int main(int argc, char** argv) {
       "baton-prefill --model=FILE.gguf [flags]\n\nA worker that reads prompts and offers their keys and "
       "values to decode workers.\n"
       "Runs until SIGTERM or SIGINT, then drains; a second signal ends it at once.");
+  absl::FlagsUsageConfig usage;
+  usage.contains_help_flags = [](absl::string_view file) {
+    return absl::EndsWith(file, "services/prefill/main.cc");
+  };
+  absl::SetFlagsUsageConfig(usage);
   const std::vector<char*> words = absl::ParseCommandLine(argc, argv);
   if (words.size() > 1) {
     std::fprintf(stderr, "baton-prefill: \"%s\" is no flag; see --help\n", words[1]);
