@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
@@ -16,32 +17,8 @@ absl::Status CheckRange(const char* name, float value, float low, float high) {
       absl::StrCat(name, " must be between ", low, " and ", high, ", not ", value));
 }
 
-struct Scored {
-  TokenId token;
-  float logit;
-};
-
-// A strict order without ties, so that selection has one result.
-bool MoreLikely(const Scored& a, const Scored& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-}
-
-std::vector<Scored> TopK(absl::Span<const float> logits, size_t k) {
-  std::vector<Scored> scored(logits.size());
-  for (size_t i = 0; i < logits.size(); ++i) scored[i] = {static_cast<TokenId>(i), logits[i]};
-  if (k == 0 || k >= scored.size()) return scored;
-  std::nth_element(scored.begin(), scored.begin() + k, scored.end(), MoreLikely);
-  scored.resize(k);
-  std::sort(scored.begin(), scored.end(), [](const Scored& a, const Scored& b) { return a.token < b.token; });
-  return scored;
-}
-
 bool Heavier(const WeightedToken& a, const WeightedToken& b) {
   return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
-}
-
-bool ById(const WeightedToken& a, const WeightedToken& b) {
-  return a.token < b.token;
 }
 
 // Keeps the fewest heaviest candidates whose weights reach top_p of the total.
@@ -49,15 +26,15 @@ void TopP(double top_p, std::vector<WeightedToken>* candidates) {
   double total = 0;
   for (const WeightedToken& c : *candidates) total += c.weight;
   // All tokens lighter than this together weigh less than what top-p leaves out, so none of them is kept:
-  // only the others need sorting. Half of it allows for the rounding of the sums.
+  // only the others need ranking. Half of it allows for the rounding of the sums.
   const double lightest = 0.5 * (1 - top_p) * total / static_cast<double>(candidates->size());
   std::erase_if(*candidates, [&](const WeightedToken& c) { return c.weight < lightest; });
-  std::sort(candidates->begin(), candidates->end(), Heavier);
+  std::vector<WeightedToken> ranked = *candidates;
+  std::ranges::sort(ranked, Heavier);
   double sum = 0;
   size_t kept = 0;
-  while (kept < candidates->size() && (kept == 0 || sum < top_p * total)) sum += (*candidates)[kept++].weight;
-  candidates->resize(kept);
-  std::sort(candidates->begin(), candidates->end(), ById);
+  while (kept < ranked.size() && (kept == 0 || sum < top_p * total)) sum += ranked[kept++].weight;
+  std::erase_if(*candidates, [&](const WeightedToken& c) { return Heavier(ranked[kept - 1], c); });
 }
 
 }  // namespace
@@ -80,17 +57,6 @@ absl::Status CheckSamplingParams(const SamplingParams& params, int vocab) {
   return absl::OkStatus();
 }
 
-absl::Status CheckLogits(absl::Span<const float> logits) {
-  float highest = -std::numeric_limits<float>::infinity();
-  bool bad = logits.empty();
-  for (float logit : logits) {
-    bad |= !(logit < std::numeric_limits<float>::infinity());
-    highest = std::max(highest, logit);
-  }
-  if (bad || std::isinf(highest)) return absl::InternalError("the model's logits are not numbers");
-  return absl::OkStatus();
-}
-
 void AdjustLogits(const SamplingParams& params, const TokenHistory& history, absl::Span<float> logits) {
   if (UsesHistory(params)) {
     for (const auto& [token, generated] : history.counts()) {
@@ -103,20 +69,54 @@ void AdjustLogits(const SamplingParams& params, const TokenHistory& history, abs
   for (const auto& [token, bias] : params.logit_bias) logits[token] += bias;
 }
 
-TokenId Argmax(absl::Span<const float> logits) {
-  return static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+absl::StatusOr<TokenId> Argmax(absl::Span<const float> logits) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  float highest = -kInfinity;
+  TokenId best = -1;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (logits[i] <= highest) continue;
+    if (!(logits[i] < kInfinity)) return absl::InternalError("the model's logits are not numbers");
+    highest = logits[i];
+    best = static_cast<TokenId>(i);
+  }
+  if (best < 0) return absl::InternalError("the model's logits rule out every token");
+  return best;
+}
+
+std::vector<TokenId> MostLikely(absl::Span<const float> logits, size_t count) {
+  const auto more_likely = [&](TokenId a, TokenId b) {
+    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+  };
+  count = std::min(count, logits.size());
+  std::vector<TokenId> best(count);
+  std::iota(best.begin(), best.end(), 0);
+  if (count == 0) return best;
+  std::ranges::make_heap(best, more_likely);  // the least likely of the best is in front
+  float lowest = logits[best.front()];
+  for (size_t i = count; i < logits.size(); ++i) {
+    if (logits[i] <= lowest) continue;  // an equal one has a higher id
+    std::ranges::pop_heap(best, more_likely);
+    best.back() = static_cast<TokenId>(i);
+    std::ranges::push_heap(best, more_likely);
+    lowest = logits[best.front()];
+  }
+  std::ranges::sort_heap(best, more_likely);
+  return best;
 }
 
 std::vector<WeightedToken> Candidates(const SamplingParams& params, absl::Span<const float> logits) {
-  const std::vector<Scored> scored = TopK(logits, params.top_k);
-  double highest = -std::numeric_limits<double>::infinity();
-  for (const Scored& s : scored) highest = std::max<double>(highest, s.logit);
+  const bool truncated = params.top_k > 0 && static_cast<size_t>(params.top_k) < logits.size();
+  std::vector<TokenId> ids = truncated ? MostLikely(logits, params.top_k) : std::vector<TokenId>();
+  const double highest = truncated ? logits[ids.front()] : *std::ranges::max_element(logits);
   std::vector<WeightedToken> candidates;
-  candidates.reserve(scored.size());
-  for (const Scored& s : scored) {
-    const double weight = std::exp((s.logit - highest) / params.temperature);
-    if (weight > 0) candidates.push_back({s.token, weight});
-  }
+  const auto add = [&](TokenId id) {
+    const double weight = std::exp((logits[id] - highest) / params.temperature);
+    if (weight > 0) candidates.push_back({id, weight});
+  };
+  std::ranges::sort(ids);
+  candidates.reserve(truncated ? ids.size() : logits.size());
+  for (TokenId id : ids) add(id);
+  for (TokenId id = 0; !truncated && id < static_cast<TokenId>(logits.size()); ++id) add(id);
   if (params.top_p < 1) TopP(params.top_p, &candidates);
   if (params.min_p > 0)
     std::erase_if(candidates, [&](const WeightedToken& c) { return c.weight < params.min_p; });

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "engine/sampling/token_history.h"
 #include "engine/types.h"
@@ -18,16 +19,18 @@ namespace baton {
 // InvalidArgument.
 absl::Status CheckSamplingParams(const SamplingParams& params, int vocab);
 
-// Internal if a logit is NaN or +infinity, or all are -infinity.
-absl::Status CheckLogits(absl::Span<const float> logits);
-
 // In place, in this order: repetition penalty (Keskar et al. 2019, "CTRL": a positive logit is divided,
 // another multiplied; prompt and answer), frequency and presence penalties (of generated tokens only, as
 // OpenAI defines them), bias.
 void AdjustLogits(const SamplingParams& params, const TokenHistory& history, absl::Span<float> logits);
 
-// The highest logit's id; the lowest of equals.
-TokenId Argmax(absl::Span<const float> logits);
+// The highest logit's id; the lowest of equals. Internal if a logit is NaN or +infinity, or none is above
+// -infinity.
+absl::StatusOr<TokenId> Argmax(absl::Span<const float> logits);
+
+// The `count` highest logits' ids (all of them, if there are no more), highest first, equals by id. No NaN
+// among them.
+std::vector<TokenId> MostLikely(absl::Span<const float> logits, size_t count);
 
 struct WeightedToken {
   TokenId token;

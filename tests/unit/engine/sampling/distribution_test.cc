@@ -90,7 +90,10 @@ TEST(CandidatesTest, EqualsRankById) {
   ASSERT_EQ(nucleus.size(), 1u);
   EXPECT_EQ(nucleus[0].token, 1);
   EXPECT_EQ(Candidates({.top_p = 0.0f}, logits).size(), 1u);
-  EXPECT_EQ(Argmax(logits), 1);
+  EXPECT_EQ(*Argmax(logits), 1);
+  EXPECT_THAT(MostLikely(logits, 4), ElementsAre(1, 2, 3, 0));
+  EXPECT_THAT(MostLikely(logits, 9), ElementsAre(1, 2, 3, 0, 4));
+  EXPECT_TRUE(MostLikely(logits, 0).empty());
 }
 
 // Against a plain implementation that sorts everything.
@@ -157,14 +160,14 @@ TEST(DrawTest, WalksTheCumulativeDistributionById) {
   EXPECT_EQ(Draw(candidates, 1 - 0x1p-53), 9);
 }
 
-TEST(CheckLogitsTest, AcceptsNumbersOnly) {
+TEST(ArgmaxTest, AcceptsNumbersOnly) {
   const float inf = std::numeric_limits<float>::infinity();
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_TRUE(CheckLogits({1.0f, -inf}).ok());
-  EXPECT_EQ(CheckLogits({1.0f, nan}).code(), absl::StatusCode::kInternal);
-  EXPECT_EQ(CheckLogits({nan, 1.0f}).code(), absl::StatusCode::kInternal);
-  EXPECT_EQ(CheckLogits({1.0f, inf}).code(), absl::StatusCode::kInternal);
-  EXPECT_EQ(CheckLogits({-inf, -inf}).code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(*Argmax({-inf, 1.0f, -inf}), 1);
+  EXPECT_EQ(Argmax({1.0f, nan}).status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(Argmax({nan, 1.0f}).status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(Argmax({1.0f, inf}).status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(Argmax({-inf, -inf}).status().code(), absl::StatusCode::kInternal);
 }
 
 }  // namespace
