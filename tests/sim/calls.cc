@@ -10,7 +10,8 @@ void Calls::Count(const Call& call, const char* fault) {
   network_->trace()->Add(network_->queue()->now(), "network", fault, call.what);
 }
 
-Calls::Id Calls::Open(NodeId client, NodeId server, const char* what, Client client_side, Server server_side) {
+Calls::Id Calls::Open(NodeId client, NodeId server, const char* what, Client client_side,
+                      Server server_side) {
   const Id id = next_++;
   Call& call = calls_[id];
   call.client = client;
@@ -85,7 +86,8 @@ void Calls::Carry(Id id, Call& call, Message message) {
   }
   EventQueue* queue = network_->queue();
   call.last_to_client = std::max(call.last_to_client, queue->now() + network_->Delay());
-  queue->At(call.client, call.last_to_client, [this, id, message = std::move(message)] { Receive(id, message); });
+  queue->At(call.client, call.last_to_client,
+            [this, id, message = std::move(message)] { Receive(id, message); });
 }
 
 void Calls::Receive(Id id, const Message& message) {
@@ -185,7 +187,8 @@ void Calls::OnNodePaused(NodeId node, absl::Duration duration) {
 void Calls::OnCut(NodeId from, NodeId to) {
   for (const Id id : open()) {
     const Call& call = calls_.at(id);
-    const bool touched = (call.client == from && call.server == to) || (call.client == to && call.server == from);
+    const bool touched =
+        (call.client == from && call.server == to) || (call.client == to && call.server == from);
     if (!touched) continue;
     const absl::Duration keepalive = Keepalive();
     network_->queue()->After(kWorld, keepalive, [this, id, from, to] {
@@ -209,7 +212,8 @@ void Calls::OnMended() {
 }
 
 size_t Calls::CountExcept(absl::string_view what) const {
-  return std::count_if(calls_.begin(), calls_.end(), [&](const auto& entry) { return entry.second.what != what; });
+  return std::count_if(calls_.begin(), calls_.end(),
+                       [&](const auto& entry) { return entry.second.what != what; });
 }
 
 std::vector<Calls::Id> Calls::open() const {

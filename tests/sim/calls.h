@@ -1,7 +1,8 @@
 #pragma once
 
-// Calls between nodes as gRPC has them: the server answers with a stream of events, in order, and an end; either side may
-// learn of a break long before the other (half-open), and a stalled direction breaks once the keepalive has run out.
+// Calls between nodes as gRPC has them: the server answers with a stream of events, in order, and an end;
+// either side may learn of a break long before the other (half-open), and a stalled direction breaks once the
+// keepalive has run out.
 
 #include <cstdint>
 #include <functional>
@@ -33,11 +34,11 @@ class Calls {
   void Emit(Id id, std::function<void()> deliver);
   void End(Id id, absl::Status status);
 
-  void Break(Id id);              // by the network
-  void OnNodeDied(NodeId node);   // after EventQueue::Kill
+  void Break(Id id);             // by the network
+  void OnNodeDied(NodeId node);  // after EventQueue::Kill
   void OnNodePaused(NodeId node, absl::Duration duration);
   void OnCut(NodeId from, NodeId to);
-  void OnMended();                // some direction is whole again
+  void OnMended();  // some direction is whole again
 
   std::vector<Id> open() const;
   size_t CountExcept(absl::string_view what) const;

@@ -27,7 +27,8 @@ void Client::OnToken(uint32_t claim, const router::StreamToken& token) {
   checker.Require(token.position == next_, who(), ": position ", token.position, " instead of ", next_);
   const std::vector<TokenId>& expected = request_->expected;
   const bool right = token.position < expected.size() && expected[token.position] == token.token;
-  checker.Require(right, who(), ": wrong token ", token.token, " at position ", token.position, " of ", expected.size());
+  checker.Require(right, who(), ": wrong token ", token.token, " at position ", token.position, " of ",
+                  expected.size());
   if (token.position < received_.size()) {
     context_.coverage->Hit("client/token again after reconnection");
   } else {
@@ -40,8 +41,8 @@ void Client::OnFinish(uint32_t claim, router::StreamFinish reason) {
   if (!Hears(claim, "a finish")) return;
   const auto expected = request_->expected_finish == FinishReason::kStop ? router::StreamFinish::kStopToken
                                                                          : router::StreamFinish::kLength;
-  context_.checker->Require(next_ == request_->expected.size(), who(), ": finished after ", next_, " tokens of ",
-                            request_->expected.size());
+  context_.checker->Require(next_ == request_->expected.size(), who(), ": finished after ", next_,
+                            " tokens of ", request_->expected.size());
   context_.checker->Require(reason == expected, who(), ": finished for another reason than the oracle");
   End(absl::OkStatus());
 }
@@ -49,7 +50,8 @@ void Client::OnFinish(uint32_t claim, router::StreamFinish reason) {
 void Client::OnFail(uint32_t claim, absl::Status status) {
   if (!Hears(claim, "an error")) return;
   context_.checker->Require(!status.ok() && !status.message().empty(), who(), ": failed without a reason");
-  context_.checker->Require(!absl::IsInternal(status), who(), ": failed by an error of ours: ", std::string(status.message()));
+  context_.checker->Require(!absl::IsInternal(status), who(),
+                            ": failed by an error of ours: ", std::string(status.message()));
   End(std::move(status));
 }
 

@@ -25,7 +25,8 @@ class Client {
   int router = 0;
   std::function<bool(Client*)> on_lost;  // whether it will connect again; called when its router vanished
 
-  // A new connection: the stream comes from its first token again, and what the client has must be repeated as it was.
+  // A new connection: the stream comes from its first token again, and what the client has must be repeated
+  // as it was.
   uint32_t Connect(int to_router);
   void GoAway();  // hears nothing more
 

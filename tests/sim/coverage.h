@@ -1,7 +1,7 @@
 #pragma once
 
-// How often each transition, fault and message kind was met, over any number of worlds. Not thread-safe: one a thread,
-// merged at the end.
+// How often each transition, fault and message kind was met, over any number of worlds. Not thread-safe: one
+// a thread, merged at the end.
 
 #include <cstdint>
 #include <string>

@@ -5,7 +5,9 @@
 
 namespace baton::sim {
 
-EventQueue::EventQueue(int nodes) : nodes_(nodes) { heap_.reserve(256); }
+EventQueue::EventQueue(int nodes) : nodes_(nodes) {
+  heap_.reserve(256);
+}
 
 void EventQueue::At(NodeId node, MonoTime at, Action action) {
   Push(Event{std::max(at, now_), order_++, node, nodes_[node].life, std::move(action)});

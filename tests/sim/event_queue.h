@@ -1,8 +1,9 @@
 #pragma once
 
-// Virtual time. Events run in order of time, then of scheduling. An event belongs to a node's life: it is dropped once that
-// life is over (crash), and waits while the node is paused, as messages wait in a stopped process's sockets.
-// Every node has a monotonic clock of its own, offset from the world's, so that a time that crosses the wire is found out.
+// Virtual time. Events run in order of time, then of scheduling. An event belongs to a node's life: it is
+// dropped once that life is over (crash), and waits while the node is paused, as messages wait in a stopped
+// process's sockets. Every node has a monotonic clock of its own, offset from the world's, so that a time
+// that crosses the wire is found out.
 
 #include <cstdint>
 #include <functional>

@@ -7,7 +7,11 @@ namespace baton::sim {
 
 Faults::Faults(const Context& context, Prng prng, std::vector<std::unique_ptr<SimWorker>>* workers,
                std::vector<std::unique_ptr<SimRouter>>* routers, std::function<void(int)> on_router_paused)
-    : context_(context), prng_(prng), workers_(workers), routers_(routers), on_router_paused_(std::move(on_router_paused)) {}
+    : context_(context),
+      prng_(prng),
+      workers_(workers),
+      routers_(routers),
+      on_router_paused_(std::move(on_router_paused)) {}
 
 void Faults::Schedule() {
   const FaultPlan& plan = context_.options->faults;
@@ -28,9 +32,11 @@ void Faults::Schedule() {
 
 void Faults::Sometime(int times, void (Faults::*fault)()) {
   // Most faults fall where the work is: soon after the requests begin to arrive.
-  const absl::Duration until = std::min(context_.options->faults.active, context_.options->arrivals + absl::Milliseconds(200));
+  const absl::Duration until =
+      std::min(context_.options->faults.active, context_.options->arrivals + absl::Milliseconds(200));
   for (int i = 0; i < times; ++i) {
-    context_.queue->After(kWorld, prng_.Between(absl::ZeroDuration(), until), [this, fault] { (this->*fault)(); });
+    context_.queue->After(kWorld, prng_.Between(absl::ZeroDuration(), until),
+                          [this, fault] { (this->*fault)(); });
   }
 }
 
@@ -39,7 +45,9 @@ void Faults::Note(const char* fault, const std::string& whom) {
   context_.Note("fault", fault, whom);
 }
 
-SimWorker* Faults::AnyWorker() { return (*workers_)[prng_.Below(workers_->size())].get(); }
+SimWorker* Faults::AnyWorker() {
+  return (*workers_)[prng_.Below(workers_->size())].get();
+}
 
 void Faults::ReviveLater(SimWorker* worker, absl::Duration after) {
   context_.queue->After(kWorld, after, [this, worker] {
@@ -142,7 +150,8 @@ void Faults::DrainWorker() {
 
 void Faults::FlipRole() {
   SimWorker* worker = AnyWorker();
-  const WorkerRole own = context_.options->topology.is_prefill(worker->node()) ? WorkerRole::kPrefill : WorkerRole::kDecode;
+  const WorkerRole own =
+      context_.options->topology.is_prefill(worker->node()) ? WorkerRole::kPrefill : WorkerRole::kDecode;
   const WorkerRole other = own == WorkerRole::kPrefill ? WorkerRole::kDecode : WorkerRole::kPrefill;
   Note("role flip", worker->name());
   worker->SetRole(other);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Brings a world's fault plan about: at drawn times until the plan's end, when everything heals (but for workers that died
-// for good).
+// Brings a world's fault plan about: at drawn times until the plan's end, when everything heals (but for
+// workers that died for good).
 
 #include <memory>
 #include <vector>

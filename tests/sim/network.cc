@@ -5,7 +5,11 @@
 namespace baton::sim {
 
 Network::Network(EventQueue* queue, Prng prng, Coverage* coverage, Trace* trace, int nodes)
-    : queue_(queue), prng_(prng), coverage_(coverage), trace_(trace), nodes_(nodes),
+    : queue_(queue),
+      prng_(prng),
+      coverage_(coverage),
+      trace_(trace),
+      nodes_(nodes),
       cut_(static_cast<size_t>(nodes) * nodes) {}
 
 void Network::Count(const char* what, const char* fault) {
@@ -24,7 +28,8 @@ void Network::Send(NodeId from, NodeId to, const char* what, bool has_bytes,
   Deliver(to, deliver, what, has_bytes);
 }
 
-void Network::Deliver(NodeId to, const std::function<void(uint64_t)>& deliver, const char* what, bool has_bytes) {
+void Network::Deliver(NodeId to, const std::function<void(uint64_t)>& deliver, const char* what,
+                      bool has_bytes) {
   absl::Duration delay = Delay();
   if (prng_.Chance(faults_.late)) {
     Count(what, "late");

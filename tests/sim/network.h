@@ -1,8 +1,9 @@
 #pragma once
 
-// The wires between nodes. Datagrams (the handoff's messages and bytes) may be lost, late, repeated, reordered or, where
-// they carry bytes, corrupted; calls (tests/sim/calls.h) are ordered and break instead. A direction between two nodes can be
-// cut: datagrams then vanish, calls stall until it heals or a keepalive breaks them.
+// The wires between nodes. Datagrams (the handoff's messages and bytes) may be lost, late, repeated,
+// reordered or, where they carry bytes, corrupted; calls (tests/sim/calls.h) are ordered and break instead. A
+// direction between two nodes can be cut: datagrams then vanish, calls stall until it heals or a keepalive
+// breaks them.
 
 #include <cstdint>
 #include <functional>
@@ -30,9 +31,11 @@ class Network {
  public:
   Network(EventQueue* queue, Prng prng, Coverage* coverage, Trace* trace, int nodes);
 
-  // Carries a datagram of kind `what` (a name with static life). `deliver` runs at the receiver, whoever lives there by then,
-  // once per copy that arrives; its argument is not zero if the copy's bytes shall be corrupted, and says how.
-  void Send(NodeId from, NodeId to, const char* what, bool has_bytes, std::function<void(uint64_t corruption)> deliver);
+  // Carries a datagram of kind `what` (a name with static life). `deliver` runs at the receiver, whoever
+  // lives there by then, once per copy that arrives; its argument is not zero if the copy's bytes shall be
+  // corrupted, and says how.
+  void Send(NodeId from, NodeId to, const char* what, bool has_bytes,
+            std::function<void(uint64_t corruption)> deliver);
 
   void SetFaults(const LinkFaults& faults) { faults_ = faults; }
   absl::Duration Delay() { return prng_.Between(faults_.delay_min, faults_.delay_max); }

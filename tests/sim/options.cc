@@ -46,8 +46,11 @@ void DrawTight(Prng& prng, WorldOptions* options) {
   options->decode_pages = prng.Range(10, 28);
   options->decode_engine.max_running = prng.Range(6, 12);
   options->max_new = prng.Range(30, 90);
-  options->max_prompt = prng.Range(24, 80);
-  options->arrivals = absl::Milliseconds(prng.Range(1, 200));
+  options->max_prompt = prng.Range(8, 60);
+  options->runner.layout.atoms_per_page = 1;
+  options->admit_inflight = 40;
+  options->arrivals = absl::Milliseconds(prng.Range(1, 40));
+  options->requests += 8;
   options->direct_below = static_cast<uint32_t>(prng.Range(0, 60));
 }
 
@@ -68,12 +71,13 @@ WorldOptions DrawOptions(uint64_t seed) {
   options.prefill_engine = DrawEngine(prng);
   options.decode_engine = DrawEngine(prng);
   options.requests = static_cast<int>(prng.Range(6, 24));
+  options.step_time = absl::Microseconds(prng.Range(50, 2000));
+  if (prng.Chance(500)) options.retry_backoff = absl::Milliseconds(1);
   options.max_prompt = prng.Range(24, 140);
   options.max_new = prng.Range(4, 40);
   options.arrivals = absl::Milliseconds(prng.Range(5, 4000));
   options.prefill_pages = prng.Range(40, 96);
   options.decode_pages = prng.Range(40, 96);
-  if (!options.faults.calm && prng.Chance(350)) DrawTight(prng, &options);
   if (options.faults.calm) {
     options.prefill_engine.max_sequences = options.decode_engine.max_sequences = 64;
     options.prefill_pages = options.decode_pages = 400;
@@ -86,14 +90,16 @@ WorldOptions DrawOptions(uint64_t seed) {
   if (prng.Chance(400)) options.emission_buffer = prng.Range(4, 24);
   if (prng.Chance(300)) options.admit_inflight = static_cast<uint64_t>(prng.Range(2, 6));
   if (prng.Chance(300)) options.admit_queue = static_cast<uint64_t>(prng.Range(0, 4));
+  if (prng.Chance(350)) DrawTight(prng, &options);
   return options;
 }
 
 const char* MutationName(Mutation mutation) {
   static constexpr const char* kNames[] = {
-      "none",           "skip confirm",        "trust unverified", "no quarantine",   "forget fence",
-      "forget lease end", "early fence",  "accept old attempt", "lose token",    "repeat position",
-      "forget release",  "serve superseded",    "adopt early"};
+      "none",         "skip confirm",     "trust unverified", "no quarantine",
+      "forget fence", "forget lease end", "early fence",      "accept old attempt",
+      "lose token",   "repeat position",  "forget release",   "serve superseded",
+      "adopt early"};
   return kNames[static_cast<int>(mutation)];
 }
 

@@ -13,18 +13,18 @@ namespace baton::sim {
 // A deliberate error in the simulator's glue (never in production code), to prove that it would be found.
 enum class Mutation : uint8_t {
   kNone,
-  kSkipConfirm,         // the reader's end answers its own Confirm with *held*
-  kTrustUnverified,     // units count as verified without a look at them
-  kNoQuarantine,        // every lost pull is reported as fenced
-  kForgetFence,         // PullFenced never reaches the worker
-  kForgetLeaseEnd,      // OwnEnded never reaches the worker
-  kEarlyFence,          // the wire reports an aborted read as completed, and its bytes land later
-  kAcceptOldAttempt,    // the router takes tokens of any attempt for the current one's
-  kLoseToken,           // now and then an event of a call is dropped
-  kRepeatPosition,      // the worker's end emits a token again as the next position
-  kForgetRelease,       // ReleaseCommand never reaches the engine
-  kServeSuperseded,     // a worker forgets the attempts that it has seen
-  kAdoptEarly,          // the engine is told *held* as soon as the seal has come
+  kSkipConfirm,       // the reader's end answers its own Confirm with *held*
+  kTrustUnverified,   // units count as verified without a look at them
+  kNoQuarantine,      // every lost pull is reported as fenced
+  kForgetFence,       // PullFenced never reaches the worker
+  kForgetLeaseEnd,    // OwnEnded never reaches the worker
+  kEarlyFence,        // the wire reports an aborted read as completed, and its bytes land later
+  kAcceptOldAttempt,  // the router takes tokens of any attempt for the current one's
+  kLoseToken,         // now and then an event of a call is dropped
+  kRepeatPosition,    // the worker's end emits a token again as the next position
+  kForgetRelease,     // ReleaseCommand never reaches the engine
+  kServeSuperseded,   // a worker forgets the attempts that it has seen
+  kAdoptEarly,        // the engine is told *held* as soon as the seal has come
 };
 inline constexpr int kMutations = static_cast<int>(Mutation::kAdoptEarly) + 1;
 const char* MutationName(Mutation mutation);
@@ -68,6 +68,8 @@ struct WorldOptions {
   int64_t emission_buffer = 64;
   uint64_t admit_inflight = 12, admit_queue = 8;
   uint32_t direct_below = 16;
+  absl::Duration step_time = absl::Microseconds(200);  // of an engine, and for each token a tenth of it more
+  absl::Duration retry_backoff = absl::Milliseconds(20);
 };
 
 // The world of a seed.

@@ -1,7 +1,7 @@
 #pragma once
 
-// The only source of chance in a simulated world: xoshiro256** (Blackman, Vigna 2018) seeded by splitmix64, so that one
-// number replays everything. Not thread-safe.
+// The only source of chance in a simulated world: xoshiro256** (Blackman, Vigna 2018) seeded by splitmix64,
+// so that one number replays everything. Not thread-safe.
 
 #include <cstdint>
 
@@ -37,7 +37,9 @@ class Prng {
   // Uniform in [0, n); n > 0.
   uint64_t Below(uint64_t n) { return Next() % n; }
   // Uniform in [lo, hi].
-  int64_t Range(int64_t lo, int64_t hi) { return lo + static_cast<int64_t>(Below(static_cast<uint64_t>(hi - lo + 1))); }
+  int64_t Range(int64_t lo, int64_t hi) {
+    return lo + static_cast<int64_t>(Below(static_cast<uint64_t>(hi - lo + 1)));
+  }
   // True `per_mille` times in a thousand.
   bool Chance(int per_mille) { return static_cast<int>(Below(1000)) < per_mille; }
   absl::Duration Between(absl::Duration lo, absl::Duration hi) {

@@ -9,7 +9,8 @@
 namespace baton::sim {
 namespace {
 
-constexpr const char* kCommandNames[] = {"serve", "prefill", "reserve", "adopt", "recompute", "fenced", "cancel", "release"};
+constexpr const char* kCommandNames[] = {"serve",     "prefill", "reserve", "adopt",
+                                         "recompute", "fenced",  "cancel",  "release"};
 constexpr const char* kEventNames[] = {"token", "reserved", "computed", "prefilled", "failed"};
 
 }  // namespace
@@ -20,10 +21,15 @@ FakeRunnerOptions SimEngine::RunnerOptions(const Context& context, int64_t pages
   return options;
 }
 
-SimEngine::SimEngine(const Context& context, NodeId node, std::string name, const EngineOptions& options, int64_t pages,
-                     OnEvent on_event)
-    : context_(context), node_(node), name_(std::move(name)), runner_(RunnerOptions(context, pages)),
-      core_(options, &runner_, this), on_event_(std::move(on_event)), to_worker_(context, node) {}
+SimEngine::SimEngine(const Context& context, NodeId node, std::string name, const EngineOptions& options,
+                     int64_t pages, OnEvent on_event)
+    : context_(context),
+      node_(node),
+      name_(std::move(name)),
+      runner_(RunnerOptions(context, pages)),
+      core_(options, &runner_, this),
+      on_event_(std::move(on_event)),
+      to_worker_(context, node) {}
 
 void SimEngine::Submit(EngineCommand command) {
   commands_.push_back(std::move(command));
@@ -32,7 +38,8 @@ void SimEngine::Submit(EngineCommand command) {
 
 void SimEngine::Kick() {
   if (std::exchange(turning_, true)) return;
-  context_.queue->After(node_, absl::Microseconds(context_.network->prng()->Range(1, 60)), [this] { Turn(); });
+  context_.queue->After(node_, absl::Microseconds(context_.network->prng()->Range(1, 60)),
+                        [this] { Turn(); });
 }
 
 void SimEngine::Turn() {
@@ -53,9 +60,12 @@ void SimEngine::Turn() {
   const bool worked = core_.Step(now);
   const EngineLoad after = core_.Load();
   const int64_t tokens = after.computed_tokens - before.computed_tokens;
-  if (after.preemptions > before.preemptions) context_.coverage->Hit("engine/preempted", after.preemptions - before.preemptions);
-  if (after.prefix_hits > before.prefix_hits) context_.coverage->Hit("engine/prefix hit", after.prefix_hits - before.prefix_hits);
-  const absl::Duration took = absl::Microseconds(worked ? 200 + 20 * tokens : 5);
+  if (after.preemptions > before.preemptions)
+    context_.coverage->Hit("engine/preempted", after.preemptions - before.preemptions);
+  if (after.prefix_hits > before.prefix_hits)
+    context_.coverage->Hit("engine/prefix hit", after.prefix_hits - before.prefix_hits);
+  const absl::Duration step = context_.options->step_time;
+  const absl::Duration took = worked ? step + step / 10 * tokens : absl::Microseconds(5);
   if (worked) context_.Note(name_, "step", tokens, " tokens, free ", after.pages.free);
   for (Emitted& e : emitted_) {
     to_worker_.PostAfter(took, [this, e = std::make_shared<Emitted>(std::move(e))] {
@@ -71,10 +81,11 @@ void SimEngine::Turn() {
 
 void SimEngine::Check() {
   const PageCounts pages = core_.Load().pages;
-  context_.checker->Require(pages.total() == runner_.page_count(), name_, ": page classes sum to ", pages.total(), " of ",
-                            runner_.page_count());
+  context_.checker->Require(pages.total() == runner_.page_count(), name_, ": page classes sum to ",
+                            pages.total(), " of ", runner_.page_count());
   const bool bad = !runner_.violations().empty();
-  context_.checker->Require(!bad, name_, ": the model saw wrong KV: ", bad ? runner_.violations().front() : "");
+  context_.checker->Require(!bad, name_,
+                            ": the model saw wrong KV: ", bad ? runner_.violations().front() : "");
   if (core_.HasWork() && ++checked_steps_ % 16 != 0) return;
   const absl::Status integrity = core_.CheckIntegrity();
   context_.checker->Require(integrity.ok(), name_, ": integrity: ", std::string(integrity.message()));
@@ -105,7 +116,8 @@ std::vector<uint64_t> SimEngine::Checksums(const ComputedEvent& event) {
     for (int32_t layer = event.first_layer; layer < event.end_layer; ++layer) {
       for (const KvSide side : {KvSide::kKey, KvSide::kValue}) {
         for (int head = 0; head < layout.kv_heads; ++head) {
-          checksums.push_back(Checksum64({page + layout.UnitOffset(atom, layer, side, head), rows * layout.RowBytes()}));
+          checksums.push_back(
+              Checksum64({page + layout.UnitOffset(atom, layer, side, head), rows * layout.RowBytes()}));
         }
       }
     }
@@ -116,10 +128,12 @@ std::vector<uint64_t> SimEngine::Checksums(const ComputedEvent& event) {
 std::string SimEngine::WhyNotAtBaseline() const {
   const EngineLoad load = core_.Load();
   if (!commands_.empty() || core_.HasWork()) return absl::StrCat(name_, ": the engine still has work");
-  if (load.running + load.waiting != 0) return absl::StrCat(name_, ": ", load.running + load.waiting, " sequences are left");
+  if (load.running + load.waiting != 0)
+    return absl::StrCat(name_, ": ", load.running + load.waiting, " sequences are left");
   if (load.pages.free + load.pages.cached != runner_.page_count()) {
-    return absl::StrCat(name_, ": pages not given back: used ", load.pages.used, ", pinned ", load.pages.pinned, ", pulling ",
-                        load.pages.pulling, ", quarantined ", load.pages.quarantined);
+    return absl::StrCat(name_, ": pages not given back: used ", load.pages.used, ", pinned ",
+                        load.pages.pinned, ", pulling ", load.pages.pulling, ", quarantined ",
+                        load.pages.quarantined);
   }
   return "";
 }

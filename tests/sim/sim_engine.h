@@ -1,7 +1,7 @@
 #pragma once
 
-// EngineCore on a simulated thread: takes commands between steps, and a step takes virtual time. Its model checks every KV
-// byte that it attends to.
+// EngineCore on a simulated thread: takes commands between steps, and a step takes virtual time. Its model
+// checks every KV byte that it attends to.
 
 #include <deque>
 #include <functional>
@@ -19,8 +19,8 @@ class SimEngine final : public EngineEventSink {
   // Runs on the worker's thread.
   using OnEvent = std::function<void(EngineEvent, std::vector<uint64_t> checksums)>;
 
-  SimEngine(const Context& context, NodeId node, std::string name, const EngineOptions& options, int64_t pages,
-            OnEvent on_event);
+  SimEngine(const Context& context, NodeId node, std::string name, const EngineOptions& options,
+            int64_t pages, OnEvent on_event);
 
   void Submit(EngineCommand command);
   void OnEngineEvent(EngineEvent event) override;

@@ -8,7 +8,8 @@
 namespace baton::sim {
 namespace {
 
-constexpr const char* kCommandNames[] = {"own begin", "own offer", "own seal", "own revoke", "pull begin", "pull cancel"};
+constexpr const char* kCommandNames[] = {"own begin",  "own offer",  "own seal",
+                                         "own revoke", "pull begin", "pull cancel"};
 constexpr const char* kEventNames[] = {"own ended", "pull held", "pull lost", "pull fenced"};
 constexpr const char* kOwnerNames[] = {"awaiting", "leased", "sealed", "held", "lost"};
 constexpr const char* kReaderNames[] = {"opening", "pulling", "confirming", "fencing", "held", "lost"};
@@ -31,10 +32,19 @@ bool ForOwner(const v1::Handoff& message) {
 
 SimHandoff::SimHandoff(const Context& context, NodeId node, std::string name, Epoch epoch, SimEngine* engine,
                        VerdictBook* book, OnEvent on_event, std::function<void()> restart)
-    : context_(context), node_(node), name_(std::move(name)), epoch_(epoch), engine_(engine), book_(book),
-      on_event_(std::move(on_event)), restart_(std::move(restart)), to_worker_(context, node),
-      secrets_(context.network->prng()->Fork()), transport_(context.hub, node, [this] { Wake(); }),
-      owner_(MakeOwnerOptions()), reader_(MakeReaderOptions()) {
+    : context_(context),
+      node_(node),
+      name_(std::move(name)),
+      epoch_(epoch),
+      engine_(engine),
+      book_(book),
+      on_event_(std::move(on_event)),
+      restart_(std::move(restart)),
+      to_worker_(context, node),
+      secrets_(context.network->prng()->Fork()),
+      transport_(context.hub, node, [this] { Wake(); }),
+      owner_(MakeOwnerOptions()),
+      reader_(MakeReaderOptions()) {
   const size_t bytes = engine_->runner()->page_count() * engine_->runner()->kv_layout().PageBytes();
   (void)transport_.Register({engine_->runner()->PageData(0), bytes});
 }
@@ -74,7 +84,8 @@ void SimHandoff::Submit(HandoffCommand command) {
 
 void SimHandoff::Wake() {
   if (std::exchange(woken_, true)) return;
-  context_.queue->After(node_, absl::Microseconds(context_.network->prng()->Range(1, 60)), [this] { Turn(); });
+  context_.queue->After(node_, absl::Microseconds(context_.network->prng()->Range(1, 60)),
+                        [this] { Turn(); });
 }
 
 void SimHandoff::Turn() {
@@ -113,7 +124,8 @@ void SimHandoff::Carry(const HandoffCommand& command) {
   if (const auto* offer = std::get_if<OwnOffer>(&command)) owner_.OnOffer(*offer, now, &owner_actions_);
   if (const auto* seal = std::get_if<OwnSeal>(&command)) owner_.OnSeal(*seal, now, &owner_actions_);
   if (const auto* revoke = std::get_if<OwnRevoke>(&command)) owner_.OnRevoke(*revoke, now, &owner_actions_);
-  if (const auto* cancel = std::get_if<PullCancel>(&command)) reader_.OnCancel(*cancel, now, &reader_actions_);
+  if (const auto* cancel = std::get_if<PullCancel>(&command))
+    reader_.OnCancel(*cancel, now, &reader_actions_);
   if (const auto* begin = std::get_if<PullBegin>(&command)) {
     const auto peer = transport_.Connect(begin->owner.endpoint, begin->owner.curve_public_key);
     context_.checker->Require(peer.ok(), name_, ": no connection to ", begin->owner.endpoint);
@@ -180,6 +192,9 @@ void SimHandoff::ActReader(ReaderAction action) {
           transport_.Abort(a.tag);
         } else if constexpr (std::is_same_v<A, VerifyUnits>) {
           Verify(a);
+        } else if constexpr (std::is_same_v<A, ClosePeer>) {
+          context_.coverage->Hit("reader/closes its connection");
+          transport_.Disconnect(a.peer);
         } else if constexpr (std::is_same_v<A, FenceOverdue>) {
           context_.coverage->Hit("reader/fence overdue");
           context_.Note(name_, "fence overdue");
@@ -223,7 +238,8 @@ void SimHandoff::Verify(const VerifyUnits& verify) {
     match = match && Checksum64({memory + unit.range.offset, unit.range.length}) == unit.checksum;
   }
   context_.coverage->Hit(match ? "reader/units match" : "reader/units differ");
-  reader_.OnVerified(verify.tag, match || context_.Mutated(Mutation::kTrustUnverified), Now(), &reader_actions_);
+  reader_.OnVerified(verify.tag, match || context_.Mutated(Mutation::kTrustUnverified), Now(),
+                     &reader_actions_);
 }
 
 void SimHandoff::ReportReader(HandoffEvent event) {
@@ -250,30 +266,36 @@ void SimHandoff::Report(HandoffEvent event) {
   if (const auto* ended = std::get_if<OwnEnded>(&event)) why = ended->held ? "held" : ended->reason;
   if (const auto* lost = std::get_if<PullLost>(&event)) why = std::string(lost->status.message());
   context_.coverage->Hit(absl::StrCat("handoff/event/", what));
-  context_.Note(name_, what, "stream ", id.stream.hi % 10000, ".", id.attempt.claim, ".", id.attempt.n, " ", why);
+  context_.Note(name_, what, "stream ", id.stream.hi % 10000, ".", id.attempt.claim, ".", id.attempt.n, " ",
+                why);
   to_worker_.Post([this, event = std::move(event)] { on_event_(event); });
 }
 
 std::string SimHandoff::WhyNotAtBaseline() const {
   if (owner_.records() != 0) return absl::StrCat(name_, ": ", owner_.records(), " leases are left");
   if (reader_.pulls() != 0) return absl::StrCat(name_, ": ", reader_.pulls(), " pulls are left");
-  if (transport_.reads_open() != 0) return absl::StrCat(name_, ": ", transport_.reads_open(), " reads are left");
+  if (transport_.reads_open() != 0)
+    return absl::StrCat(name_, ": ", transport_.reads_open(), " reads are left");
   if (reader_.bytes_in_flight() != 0) return absl::StrCat(name_, ": bytes in flight are left");
   return "";
 }
 
+std::string OwnerTransitionName(OwnerState from, OwnerState to) {
+  return absl::StrCat("owner/", kOwnerNames[static_cast<size_t>(from)], " -> ",
+                      kOwnerNames[static_cast<size_t>(to)]);
+}
+
+std::string ReaderTransitionName(ReaderState from, ReaderState to) {
+  return absl::StrCat("reader/", kReaderNames[static_cast<size_t>(from)], " -> ",
+                      kReaderNames[static_cast<size_t>(to)]);
+}
+
 void SimHandoff::ReportTransitions() {
-  for (size_t from = 0; from < kOwnerStates; ++from) {
-    for (size_t to = 0; to < kOwnerStates; ++to) {
-      const uint64_t times = owner_.transitions().count(static_cast<OwnerState>(from), static_cast<OwnerState>(to));
-      if (times != 0) context_.coverage->Hit(absl::StrCat("owner/", kOwnerNames[from], " -> ", kOwnerNames[to]), times);
-    }
+  for (const auto& [from, to] : HandoffOwner::LegalTransitions()) {
+    context_.coverage->Hit(OwnerTransitionName(from, to), owner_.transitions().count(from, to));
   }
-  for (size_t from = 0; from < kReaderStates; ++from) {
-    for (size_t to = 0; to < kReaderStates; ++to) {
-      const uint64_t times = reader_.transitions().count(static_cast<ReaderState>(from), static_cast<ReaderState>(to));
-      if (times != 0) context_.coverage->Hit(absl::StrCat("reader/", kReaderNames[from], " -> ", kReaderNames[to]), times);
-    }
+  for (const auto& [from, to] : HandoffReader::LegalTransitions()) {
+    context_.coverage->Hit(ReaderTransitionName(from, to), reader_.transitions().count(from, to));
   }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// HandoffOwner and HandoffReader on a simulated thread and wire: what services/kv_transfer/handoff/node.cc does with a real
-// one. The mutations that concern the handoff live here.
+// HandoffOwner and HandoffReader on a simulated thread and wire: what services/kv_transfer/handoff/node.cc
+// does with a real one. The mutations that concern the handoff live here.
 
 #include <deque>
 #include <functional>
@@ -21,12 +21,16 @@ struct VerdictBook {
   std::map<std::pair<HandoffId, Epoch>, bool> owner_held;  // by handoff and the owner's epoch
 };
 
+// How the coverage calls a transition.
+std::string OwnerTransitionName(OwnerState from, OwnerState to);
+std::string ReaderTransitionName(ReaderState from, ReaderState to);
+
 class SimHandoff final : public WireHandler {
  public:
   using OnEvent = std::function<void(HandoffEvent)>;  // on the worker's thread
 
-  SimHandoff(const Context& context, NodeId node, std::string name, Epoch epoch, SimEngine* engine, VerdictBook* book,
-             OnEvent on_event, std::function<void()> restart);
+  SimHandoff(const Context& context, NodeId node, std::string name, Epoch epoch, SimEngine* engine,
+             VerdictBook* book, OnEvent on_event, std::function<void()> restart);
 
   void Submit(HandoffCommand command);
   const std::string& endpoint() const { return transport_.endpoint(); }
@@ -38,7 +42,9 @@ class SimHandoff final : public WireHandler {
   void OnMessage(PeerId from, absl::string_view message) override;
   absl::StatusOr<std::vector<ByteRange>> OnRead(PeerId from, absl::string_view grant) override;
   void OnReadDone(uint64_t tag, absl::Status status) override;
-  void OnMalformed(PeerId, absl::string_view why) override { context_.checker->Fail(name_, ": malformed: ", std::string(why)); }
+  void OnMalformed(PeerId, absl::string_view why) override {
+    context_.checker->Fail(name_, ": malformed: ", std::string(why));
+  }
 
   MonoTime Now() const { return context_.queue->NodeNow(node_); }
   void Wake();
@@ -72,9 +78,9 @@ class SimHandoff final : public WireHandler {
   OwnerActions owner_actions_;
   ReaderActions reader_actions_;
   std::deque<HandoffCommand> commands_;
-  std::map<HandoffId, Epoch> sources_;          // of pulls
+  std::map<HandoffId, Epoch> sources_;  // of pulls
   bool woken_ = false;
-  MonoTime timer_ = absl::InfiniteFuture();     // the earliest one filed
+  MonoTime timer_ = absl::InfiniteFuture();  // the earliest one filed
 };
 
 }  // namespace baton::sim

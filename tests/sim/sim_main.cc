@@ -1,18 +1,77 @@
+// sim_test: without --seed, the tests; --seeds=N --first=N --threads=N say how many worlds they run.
+// With --seed=N it runs that one world; --trace prints what happens in it, --mutation=M puts error M into it.
+
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include "tests/sim/world.h"
-int main(int argc, char** argv) {
-  uint64_t first = argc > 1 ? strtoull(argv[1], nullptr, 10) : 1, n = argc > 2 ? strtoull(argv[2], nullptr, 10) : 1;
-  bool trace = argc > 3 && !strcmp(argv[3], "trace");
-  int mut = argc > 4 ? atoi(argv[4]) : 0;
-  baton::sim::Coverage coverage;
-  uint64_t events = 0, min_events = ~0ull; int fails = 0, streams = 0, fin = 0;
-  for (uint64_t s = first; s < first + n; ++s) {
-    auto r = baton::sim::RunSeed(s, static_cast<baton::sim::Mutation>(mut), &coverage, trace);
-    events += r.events; min_events = std::min(min_events, r.events); streams += r.streams; fin += r.finished;
-    if (!r.failure.empty()) { ++fails; if (fails < 30) printf("seed %lu: %s (%lu events, %s)\n", (unsigned long)s, r.failure.c_str(), (unsigned long)r.events, absl::FormatDuration(r.virtual_time).c_str()); }
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/strip.h"
+#include "tests/sim/crash_note.h"
+#include "tests/sim/sim_args.h"
+
+namespace baton::sim {
+
+SimArgs& Args() {
+  static SimArgs args;
+  return args;
+}
+
+namespace {
+
+int RunOne(uint64_t seed, Mutation mutation, bool trace) {
+  Coverage coverage;
+  const CrashNote note(seed);
+  const WorldResult result = RunSeed(seed, mutation, &coverage, trace);
+  std::printf("seed %llu: %llu events, %s of virtual time, %d of %d streams finished, trace hash %016llx\n",
+              static_cast<unsigned long long>(seed), static_cast<unsigned long long>(result.events),
+              absl::FormatDuration(result.virtual_time).c_str(), result.finished, result.streams,
+              static_cast<unsigned long long>(result.trace_hash));
+  if (result.failure.empty()) return 0;
+  std::printf("FAILED: %s\n", result.failure.c_str());
+  return 1;
+}
+
+template <typename Number>
+bool Take(absl::string_view arg, absl::string_view name, Number* value, bool* bad) {
+  if (!absl::ConsumePrefix(&arg, name)) return false;
+  *bad = !absl::SimpleAtoi(arg, value);
+  return true;
+}
+
+int Main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  SimArgs& args = Args();
+  args.program = argv[0];
+  InstallCrashHandler(args.program);
+  uint64_t seed = 0;
+  int mutation = 0;
+  bool trace = false;
+  for (int i = 1; i < argc; ++i) {
+    const absl::string_view arg = argv[i];
+    bool bad = false;
+    if (arg == "--trace") {
+      trace = true;
+    } else if (!Take(arg, "--seed=", &seed, &bad) && !Take(arg, "--seeds=", &args.range.count, &bad) &&
+               !Take(arg, "--first=", &args.range.first, &bad) &&
+               !Take(arg, "--threads=", &args.range.threads, &bad) &&
+               !Take(arg, "--mutation=", &mutation, &bad)) {
+      bad = true;
+    }
+    if (bad || mutation < 0 || mutation >= kMutations || args.range.threads < 1) {
+      std::fprintf(
+          stderr,
+          "usage: %s [--seed=N [--trace] [--mutation=1..%d]] | [--seeds=N] [--first=N] [--threads=N]\n",
+          argv[0], kMutations - 1);
+      return 2;
+    }
   }
-  printf("%s", coverage.Table().c_str());
-  printf("fails %d events %lu min %lu streams %d finished %d\n", fails, (unsigned long)events, (unsigned long)min_events, streams, fin);
+  return seed != 0 ? RunOne(seed, static_cast<Mutation>(mutation), trace) : RUN_ALL_TESTS();
+}
+
+}  // namespace
+}  // namespace baton::sim
+
+int main(int argc, char** argv) {
+  return baton::sim::Main(argc, argv);
 }

@@ -8,11 +8,12 @@
 namespace baton::sim {
 namespace {
 
-router::SessionConfig Config() {
+router::SessionConfig Config(const WorldOptions& options) {
   router::SessionConfig config;
   config.accept_timeout = absl::Seconds(2);
   config.first_token_timeout = absl::Seconds(10);
   config.stall_timeout = absl::Seconds(8);
+  config.retry_backoff = options.retry_backoff;
   return config;
 }
 
@@ -73,7 +74,8 @@ void SimRouter::Watch(int index) {
   server.start = [worker, on_report](Calls::Id id) { worker->ServeWatch(id, on_report); };
   server.on_broken = [worker](Calls::Id id) { worker->OnBroken(id); };
   server.on_sent = [](Calls::Id, int64_t) {};
-  *call = context_.calls->Open(node_, worker->node(), "watch", {[again](absl::Status) { again(); }}, std::move(server));
+  *call = context_.calls->Open(node_, worker->node(), "watch", {[again](absl::Status) { again(); }},
+                               std::move(server));
 }
 
 void SimRouter::Tick() {
@@ -99,7 +101,8 @@ void SimRouter::OnRequest(Client* client) {
   OnClientGone(request.stream);  // a claim before this one
   router::SessionSpec spec{.stream = request.stream, .claim = claim};
   if (request.timeout < absl::InfiniteDuration()) spec.deadline = Now() + request.timeout;
-  const auto [it, added] = life_->streams.try_emplace(request.stream, client, claim, Config(), spec);
+  const auto [it, added] =
+      life_->streams.try_emplace(request.stream, client, claim, Config(*context_.options), spec);
   context_.checker->Require(added, name_, ": an older claim of the stream was not given up");
   Stream& stream = it->second;
   stream.ticket = life_->next_ticket++;
@@ -115,7 +118,8 @@ void SimRouter::OnRequest(Client* client) {
       return;
     case router::AdmissionAnswer::kRejected:
       context_.coverage->Hit("admission/rejected");
-      context_.checker->Require(decision.retry_after > absl::ZeroDuration(), name_, ": rejected without Retry-After");
+      context_.checker->Require(decision.retry_after > absl::ZeroDuration(), name_,
+                                ": rejected without Retry-After");
       life_->tickets.erase(stream.ticket);
       life_->streams.erase(it);
       return client->OnFail(claim, absl::ResourceExhaustedError("too many requests"));
@@ -124,8 +128,9 @@ void SimRouter::OnRequest(Client* client) {
 
 void SimRouter::Begin(Stream& stream) {
   stream.admitted = true;
-  context_.Note(name_, "begins stream", stream.request().stream.hi % 10000, " of client", stream.request().index);
-  Carry(stream, stream.session.Start(Now()));
+  context_.Note(name_, "begins stream", stream.request().stream.hi % 10000, " of client",
+                stream.request().index);
+  Drive(stream.request().stream, stream.claim, [this](Stream& s) { return s.session.Start(Now()); });
 }
 
 void SimRouter::OnAdmission(const router::AdmissionChanges& changes) {
@@ -166,9 +171,11 @@ void SimRouter::EndStream(Stream& stream) {
 std::string SimRouter::WhyNotAtBaseline() const {
   if (life_ == nullptr) return "";
   if (!life_->streams.empty()) return absl::StrCat(name_, ": ", life_->streams.size(), " streams are left");
-  if (life_->admission.inflight() + life_->admission.queued() != 0) return absl::StrCat(name_, ": admission counts a ghost");
+  if (life_->admission.inflight() + life_->admission.queued() != 0)
+    return absl::StrCat(name_, ": admission counts a ghost");
   for (const router::RankView& rank : life_->table.Ranks()) {
-    if (rank.own_streams + rank.own_tokens != 0) return absl::StrCat(name_, ": a rank is charged for a ghost");
+    if (rank.own_streams + rank.own_tokens != 0)
+      return absl::StrCat(name_, ": a rank is charged for a ghost");
   }
   return "";
 }

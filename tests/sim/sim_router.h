@@ -1,7 +1,7 @@
 #pragma once
 
-// A router's node: WorkerTable, Admission and one StreamSession a stream, put together as services/router does around HTTP
-// and gRPC.
+// A router's node: WorkerTable, Admission and one StreamSession a stream, put together as services/router
+// does around HTTP and gRPC.
 
 #include <deque>
 #include <map>
@@ -56,7 +56,8 @@ class SimRouter {
   router::SessionActions Place(Stream& stream, const router::Place& place);
   router::SessionActions OpenDecode(Stream& stream, const router::OpenDecode& open);
   router::SessionActions OpenPrefill(Stream& stream, const router::OpenPrefill& open);
-  void OnDecodeEvent(const StreamId& id, uint32_t claim, Attempt attempt, const CallEvent& event, const Epoch& epoch);
+  void OnDecodeEvent(const StreamId& id, uint32_t claim, Attempt attempt, const CallEvent& event,
+                     const Epoch& epoch);
   void OnPrefillEvent(const StreamId& id, uint32_t claim, Attempt attempt, const CallEvent& event);
   void ForgetCall(std::optional<RouterCall>& call, Attempt attempt);
   void CancelCall(Stream& stream, bool decode);

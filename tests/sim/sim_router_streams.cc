@@ -82,8 +82,10 @@ router::SessionActions SimRouter::Act(Stream& stream, const router::SessionActio
   if (std::holds_alternative<router::CancelDecode>(action)) CancelCall(stream, true);
   if (std::holds_alternative<router::CancelPrefill>(action)) CancelCall(stream, false);
   if (const auto* emit = std::get_if<router::EmitToken>(&action)) EmitToken(stream, emit->token);
-  if (const auto* finish = std::get_if<router::Finish>(&action)) stream.client->OnFinish(stream.claim, finish->reason);
-  if (const auto* fail = std::get_if<router::Fail>(&action)) stream.client->OnFail(stream.claim, fail->status);
+  if (const auto* finish = std::get_if<router::Finish>(&action))
+    stream.client->OnFinish(stream.claim, finish->reason);
+  if (const auto* fail = std::get_if<router::Fail>(&action))
+    stream.client->OnFail(stream.claim, fail->status);
   if (std::holds_alternative<router::EndQuietly>(action)) {
     context_.coverage->Hit("router/ended quietly");
     stream.client->OnQuietEnd(stream.claim);
@@ -96,8 +98,11 @@ router::SessionActions SimRouter::Place(Stream& stream, const router::Place& pla
   request.prompt_tokens = static_cast<uint32_t>(stream.request().spec.tokens.size());
   request.max_new_tokens = static_cast<uint32_t>(stream.request().spec.max_tokens);
   request.avoid = place.avoid;
-  auto placement = router::PlaceLeastLoaded({.direct_below_tokens = context_.options->direct_below}, life_->table.Ranks(), request);
-  context_.coverage->Hit(!placement.ok() ? "placement/none" : placement->prefill ? "placement/split" : "placement/direct");
+  auto placement = router::PlaceLeastLoaded({.direct_below_tokens = context_.options->direct_below},
+                                            life_->table.Ranks(), request);
+  context_.coverage->Hit(!placement.ok()      ? "placement/none"
+                         : placement->prefill ? "placement/split"
+                                              : "placement/direct");
   return stream.session.Placed(place.attempt, std::move(placement), Now());
 }
 
@@ -107,12 +112,15 @@ absl::Duration SimRouter::Remaining(const Stream& stream) const {
 
 router::SessionActions SimRouter::OpenDecode(Stream& stream, const router::OpenDecode& open) {
   SimWorker* worker = WorkerOf(open.target.worker);
-  if (worker == nullptr) return stream.session.DecodeEnded(open.attempt, absl::UnavailableError("the worker is gone"), Now());
-  DecodeCall call{stream.request().stream, open.attempt, open.target.rank, stream.request().spec, std::nullopt};
+  if (worker == nullptr)
+    return stream.session.DecodeEnded(open.attempt, absl::UnavailableError("the worker is gone"), Now());
+  DecodeCall call{stream.request().stream, open.attempt, open.target.rank, stream.request().spec,
+                  std::nullopt};
   call.spec.tokens.insert(call.spec.tokens.end(), open.emitted.begin(), open.emitted.end());
   if (open.source) {
     const router::WorkerState* source = life_->table.Find(open.source->worker);
-    if (source == nullptr) return stream.session.DecodeEnded(open.attempt, absl::UnavailableError("the source is gone"), Now());
+    if (source == nullptr)
+      return stream.session.DecodeEnded(open.attempt, absl::UnavailableError("the source is gone"), Now());
     call.source = KvPeer{source->facts.kv.address, "", source->facts.kv.epoch, open.source->rank};
   }
   const StreamId id = stream.request().stream;
@@ -134,7 +142,8 @@ router::SessionActions SimRouter::OpenDecode(Stream& stream, const router::OpenD
       return s.session.DecodeEnded(attempt, status, Now());
     });
   };
-  const Calls::Id call_id = context_.calls->Open(node_, worker->node(), "decode", {on_end}, std::move(server));
+  const Calls::Id call_id =
+      context_.calls->Open(node_, worker->node(), "decode", {on_end}, std::move(server));
   stream.decode = RouterCall{call_id, attempt, open.target, tokens};
   life_->table.Charge(open.target, 1, tokens);
   return {};
@@ -142,14 +151,18 @@ router::SessionActions SimRouter::OpenDecode(Stream& stream, const router::OpenD
 
 router::SessionActions SimRouter::OpenPrefill(Stream& stream, const router::OpenPrefill& open) {
   SimWorker* worker = WorkerOf(open.target.worker);
-  if (worker == nullptr) return stream.session.PrefillEnded(open.attempt, absl::UnavailableError("the worker is gone"), Now());
-  PrefillCall call{stream.request().stream, open.attempt, open.target.rank, stream.request().spec, open.reader_epoch, open.reader.rank};
+  if (worker == nullptr)
+    return stream.session.PrefillEnded(open.attempt, absl::UnavailableError("the worker is gone"), Now());
+  PrefillCall call{stream.request().stream, open.attempt,      open.target.rank,
+                   stream.request().spec,   open.reader_epoch, open.reader.rank};
   call.spec.tokens.insert(call.spec.tokens.end(), open.emitted.begin(), open.emitted.end());
   const StreamId id = stream.request().stream;
   const uint32_t claim = stream.claim;
   const Attempt attempt = open.attempt;
   const uint64_t tokens = call.spec.tokens.size();
-  const auto on_event = [this, id, claim, attempt](const CallEvent& event, const Epoch&) { OnPrefillEvent(id, claim, attempt, event); };
+  const auto on_event = [this, id, claim, attempt](const CallEvent& event, const Epoch&) {
+    OnPrefillEvent(id, claim, attempt, event);
+  };
   Calls::Server server;
   server.start = [worker, call, remaining = Remaining(stream), on_event](Calls::Id call_id) {
     worker->ServePrefill(call_id, call, remaining, on_event);
@@ -162,19 +175,22 @@ router::SessionActions SimRouter::OpenPrefill(Stream& stream, const router::Open
       return s.session.PrefillEnded(attempt, status, Now());
     });
   };
-  const Calls::Id call_id = context_.calls->Open(node_, worker->node(), "prefill", {on_end}, std::move(server));
+  const Calls::Id call_id =
+      context_.calls->Open(node_, worker->node(), "prefill", {on_end}, std::move(server));
   stream.prefill = RouterCall{call_id, attempt, open.target, tokens};
   life_->table.Charge(open.target, 1, tokens);
   return {};
 }
 
-void SimRouter::OnDecodeEvent(const StreamId& id, uint32_t claim, Attempt attempt, const CallEvent& event, const Epoch& epoch) {
+void SimRouter::OnDecodeEvent(const StreamId& id, uint32_t claim, Attempt attempt, const CallEvent& event,
+                              const Epoch& epoch) {
   Drive(id, claim, [&](Stream& stream) -> router::SessionActions {
     const Attempt as = context_.Mutated(Mutation::kAcceptOldAttempt) ? stream.session.attempt() : attempt;
     stream.token_attempt = attempt;
     if (attempt != stream.session.attempt()) context_.coverage->Hit("router/event of an old attempt");
     if (const auto* accepted = std::get_if<DecodeAccepted>(&event)) {
-      return stream.session.DecodeAccepted(attempt, epoch, static_cast<uint32_t>(accepted->cached_tokens), Now());
+      return stream.session.DecodeAccepted(attempt, epoch, static_cast<uint32_t>(accepted->cached_tokens),
+                                           Now());
     }
     if (const auto* token = std::get_if<GeneratedToken>(&event)) {
       return stream.session.DecodeToken(as, TokenOf(*token), Now());
@@ -191,7 +207,8 @@ void SimRouter::OnPrefillEvent(const StreamId& id, uint32_t claim, Attempt attem
   Drive(id, claim, [&](Stream& stream) -> router::SessionActions {
     stream.token_attempt = attempt;
     if (const auto* first = std::get_if<PrefillFirstToken>(&event)) {
-      return stream.session.PrefillFirstToken(attempt, TokenOf(first->token), static_cast<uint32_t>(first->cached_tokens),
+      return stream.session.PrefillFirstToken(attempt, TokenOf(first->token),
+                                              static_cast<uint32_t>(first->cached_tokens),
                                               FinishOf(first->finish), Now());
     }
     return stream.session.HandoffEnded(attempt, OutcomeOf(std::get<PrefillHandoffEnded>(event).outcome));
@@ -210,26 +227,31 @@ void SimRouter::CancelCall(Stream& stream, bool decode) {
   life_->table.Discharge(call->rank, 1, call->tokens);
   // What is under way still arrives for a while after a cancel, and then the end, as with gRPC.
   Prng& prng = *context_.network->prng();
-  const absl::Duration linger = absl::Microseconds(prng.Chance(200) ? prng.Range(1000, 80000) : prng.Range(1, 2000));
-  context_.queue->After(node_, linger, [this, id = call->id, attempt = call->attempt, decode, claim = stream.claim,
-                                        stream_id = stream.request().stream] {
-    if (!context_.calls->Cancel(id)) return;
-    Drive(stream_id, claim, [&](Stream& s) {
-      const absl::Status status = absl::CancelledError("cancelled by the router");
-      return decode ? s.session.DecodeEnded(attempt, status, Now()) : s.session.PrefillEnded(attempt, status, Now());
-    });
-  });
+  const absl::Duration linger =
+      absl::Microseconds(prng.Chance(200) ? prng.Range(1000, 80000) : prng.Range(1, 2000));
+  context_.queue->After(node_, linger,
+                        [this, id = call->id, attempt = call->attempt, decode, claim = stream.claim,
+                         stream_id = stream.request().stream] {
+                          if (!context_.calls->Cancel(id)) return;
+                          Drive(stream_id, claim, [&](Stream& s) {
+                            const absl::Status status = absl::CancelledError("cancelled by the router");
+                            return decode ? s.session.DecodeEnded(attempt, status, Now())
+                                          : s.session.PrefillEnded(attempt, status, Now());
+                          });
+                        });
   call.reset();
 }
 
 void SimRouter::EmitToken(Stream& stream, const router::StreamToken& token) {
-  context_.checker->Require(stream.token_attempt == stream.session.attempt(), name_, ": a token of an old attempt was emitted");
+  context_.checker->Require(stream.token_attempt == stream.session.attempt(), name_,
+                            ": a token of an old attempt was emitted");
   context_.Note(name_, "emits", "client", stream.request().index, " ", token.position, ": ", token.token);
   stream.client->OnToken(stream.claim, token);
   if (stream.request().token_time == absl::ZeroDuration()) return;
   ++stream.untaken;
   if (std::exchange(stream.taking, true)) return;
-  context_.queue->After(node_, stream.request().token_time, [this, id = stream.request().stream, claim = stream.claim] { Take(id, claim); });
+  context_.queue->After(node_, stream.request().token_time,
+                        [this, id = stream.request().stream, claim = stream.claim] { Take(id, claim); });
 }
 
 void SimRouter::Take(const StreamId& id, uint32_t claim) {
@@ -239,7 +261,8 @@ void SimRouter::Take(const StreamId& id, uint32_t claim) {
       return stream.session.ReaderTooSlow();
     }
     stream.taking = --stream.untaken > 0;
-    if (stream.taking) context_.queue->After(node_, stream.request().token_time, [this, id, claim] { Take(id, claim); });
+    if (stream.taking)
+      context_.queue->After(node_, stream.request().token_time, [this, id, claim] { Take(id, claim); });
     return {};
   });
 }
@@ -248,12 +271,13 @@ void SimRouter::FileTimer(Stream& stream) {
   const MonoTime due = stream.session.NextDeadline();
   if (due >= stream.timer) return;
   stream.timer = due;
-  context_.queue->At(node_, context_.queue->FromNodeTime(node_, due), [this, id = stream.request().stream, claim = stream.claim, due] {
-    Drive(id, claim, [&](Stream& s) -> router::SessionActions {
-      if (s.timer == due) s.timer = absl::InfiniteFuture();
-      return s.session.Tick(Now());
-    });
-  });
+  context_.queue->At(node_, context_.queue->FromNodeTime(node_, due),
+                     [this, id = stream.request().stream, claim = stream.claim, due] {
+                       Drive(id, claim, [&](Stream& s) -> router::SessionActions {
+                         if (s.timer == due) s.timer = absl::InfiniteFuture();
+                         return s.session.Tick(Now());
+                       });
+                     });
 }
 
 }  // namespace baton::sim

@@ -12,7 +12,8 @@ namespace {
 
 const char* VerbName(const std::string& message) {
   v1::Handoff handoff;
-  if (!handoff.ParseFromString(message) || handoff.verb_case() == v1::Handoff::VERB_NOT_SET) return "malformed";
+  if (!handoff.ParseFromString(message) || handoff.verb_case() == v1::Handoff::VERB_NOT_SET)
+    return "malformed";
   return v1::Handoff::descriptor()->FindFieldByNumber(handoff.verb_case())->name().c_str();
 }
 
@@ -23,7 +24,9 @@ SimTransport::SimTransport(TransportHub* hub, NodeId node, std::function<void()>
   hub_->Attach(node_, this);
 }
 
-SimTransport::~SimTransport() { hub_->Detach(node_); }
+SimTransport::~SimTransport() {
+  hub_->Detach(node_);
+}
 
 absl::StatusOr<RegionId> SimTransport::Register(absl::Span<std::byte> memory) {
   regions_.push_back(memory);
@@ -32,7 +35,8 @@ absl::StatusOr<RegionId> SimTransport::Register(absl::Span<std::byte> memory) {
 
 absl::StatusOr<PeerId> SimTransport::Connect(const std::string& endpoint, const std::string&) {
   NodeId node = 0;
-  if (!absl::SimpleAtoi(absl::StripPrefix(endpoint, "sim:"), &node)) return absl::InvalidArgumentError(endpoint);
+  if (!absl::SimpleAtoi(absl::StripPrefix(endpoint, "sim:"), &node))
+    return absl::InvalidArgumentError(endpoint);
   for (const auto& [id, peer] : peers_) {
     if (peer.ours && peer.node == node) return id;
   }
@@ -54,7 +58,13 @@ void SimTransport::Disconnect(PeerId peer) {
   for (const auto& [tag, read] : reads_) {
     if (read.batch.peer == peer) tags.push_back(tag);
   }
-  for (const uint64_t tag : tags) Abort(tag);
+  const bool fences = !hub_->network()->prng()->Chance(hub_->slow_fence_per_mille / 3);
+  for (const uint64_t tag : tags) {
+    Abort(tag);
+    if (!fences) continue;
+    hub_->network()->queue()->After(node_, hub_->network()->Delay(),
+                                    [this, tag] { Complete(tag, absl::CancelledError("disconnected")); });
+  }
 }
 
 bool SimTransport::Busy() {
@@ -70,7 +80,8 @@ WireResult SimTransport::Send(PeerId peer, absl::string_view message) {
   const auto [node, connection, ours] = it->second;
   std::string text(message);
   const char* verb = VerbName(text);
-  hub_->network()->trace()->Add(hub_->network()->queue()->now(), endpoint_, verb, "to ", node, ", ", text.size());
+  hub_->network()->trace()->Add(hub_->network()->queue()->now(), endpoint_, verb, "to ", node, ", ",
+                                text.size());
   hub_->network()->Send(node_, node, verb, /*has_bytes=*/false,
                         [hub = hub_, from = node_, to = node, connection = connection, ours = ours,
                          text = std::move(text)](uint64_t) {
@@ -98,7 +109,8 @@ WireResult SimTransport::PostReads(ReadBatch batch) {
   const uint64_t tag = batch.tag;
   std::string grant = batch.grant;
   reads_[tag] = Read{std::move(batch)};
-  hub_->network()->trace()->Add(hub_->network()->queue()->now(), endpoint_, "read", "from ", node, " tag ", tag);
+  hub_->network()->trace()->Add(hub_->network()->queue()->now(), endpoint_, "read", "from ", node, " tag ",
+                                tag);
   hub_->network()->Send(node_, node, "read", /*has_bytes=*/false,
                         [hub = hub_, from = node_, to = node, connection = connection, tag,
                          grant = std::move(grant)](uint64_t) {
@@ -123,18 +135,19 @@ void SimTransport::AnswerRead(const Incoming& read, WireHandler* handler) {
       bytes.append(reinterpret_cast<const char*>(regions_[range.region].data()) + range.offset, range.length);
     }
   }
-  hub_->network()->Send(node_, peer->second.node, "bytes", ranges.ok(),
-                        [hub = hub_, to = peer->second.node, connection = peer->second.connection, tag = read.tag,
-                         status = ranges.status(), bytes = std::move(bytes)](uint64_t corruption) {
-                          SimTransport* reader = hub->At(to);
-                          if (reader == nullptr) return;
-                          bool known = false;
-                          for (const auto& [id, p] : reader->peers_) known |= p.ours && p.connection == connection;
-                          if (!known) return;
-                          std::string copy = bytes;
-                          if (corruption != 0 && !copy.empty()) copy[corruption % copy.size()] ^= 1 << (corruption >> 61);
-                          reader->ReceiveBytes(tag, status, std::move(copy));
-                        });
+  hub_->network()->Send(
+      node_, peer->second.node, "bytes", ranges.ok(),
+      [hub = hub_, to = peer->second.node, connection = peer->second.connection, tag = read.tag,
+       status = ranges.status(), bytes = std::move(bytes)](uint64_t corruption) {
+        SimTransport* reader = hub->At(to);
+        if (reader == nullptr) return;
+        bool known = false;
+        for (const auto& [id, p] : reader->peers_) known |= p.ours && p.connection == connection;
+        if (!known) return;
+        std::string copy = bytes;
+        if (corruption != 0 && !copy.empty()) copy[corruption % copy.size()] ^= 1 << (corruption >> 61);
+        reader->ReceiveBytes(tag, status, std::move(copy));
+      });
 }
 
 void SimTransport::ReceiveBytes(uint64_t tag, const absl::Status& status, std::string bytes) {
@@ -181,7 +194,8 @@ void SimTransport::Abort(uint64_t tag) {
     fence += hub_->network()->prng()->Between(absl::Milliseconds(10), hub_->slow_fence);
     hub_->network()->coverage()->Hit("wire/slow fence");
   }
-  hub_->network()->queue()->After(node_, fence, [this, tag] { Complete(tag, absl::CancelledError("aborted")); });
+  hub_->network()->queue()->After(node_, fence,
+                                  [this, tag] { Complete(tag, absl::CancelledError("aborted")); });
 }
 
 void SimTransport::Complete(uint64_t tag, absl::Status status) {

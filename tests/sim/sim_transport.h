@@ -1,7 +1,8 @@
 #pragma once
 
-// A Transport over the simulated network. Reads behave as the contract allows and no better: bytes land in pieces, at any
-// time until the completion, also after Abort; a lost read never completes by itself; either may be answered kBusy.
+// A Transport over the simulated network. Reads behave as the contract allows and no better: bytes land in
+// pieces, at any time until the completion, also after Abort; a lost read never completes by itself; either
+// may be answered kBusy.
 
 #include <deque>
 #include <functional>
@@ -27,8 +28,8 @@ class TransportHub {
   uint64_t NextConnection() { return next_connection_++; }
   static std::string EndpointOf(NodeId node) { return absl::StrCat("sim:", node); }
 
-  int busy_per_mille = 0;         // of sends and reads
-  int slow_fence_per_mille = 0;   // of aborts: the completion, and with it late bytes, take long
+  int busy_per_mille = 0;        // of sends and reads
+  int slow_fence_per_mille = 0;  // of aborts: the completion, and with it late bytes, take long
   absl::Duration slow_fence = absl::Seconds(2);
   bool early_fence = false;  // a mutation: an aborted read completes before its last bytes land
 

@@ -24,20 +24,23 @@ struct SimWorker::Life {
     uint64_t next_number = 0;
   };
 
-  Life(const Context& context, NodeId node, const std::string& name, Epoch epoch, const EngineOptions& engine_options,
-       int64_t pages, const WorkerCoreOptions& core_options, VerdictBook* book, SimWorker* worker)
-      : epoch(epoch), core(core_options),
+  Life(const Context& context, NodeId node, const std::string& name, Epoch epoch,
+       const EngineOptions& engine_options, int64_t pages, const WorkerCoreOptions& core_options,
+       VerdictBook* book, SimWorker* worker)
+      : epoch(epoch),
+        core(core_options),
         engine(context, node, name + ".e", engine_options, pages,
                [worker](EngineEvent event, std::vector<uint64_t> checksums) {
                  worker->life_->core.OnEngineEvent(0, std::move(event), std::move(checksums), worker->Now());
                  worker->Flush();
                }),
-        handoff(context, node, name, epoch, &engine, book,
-                [worker](HandoffEvent event) {
-                  worker->life_->core.OnHandoffEvent(std::move(event), worker->Now());
-                  worker->Flush();
-                },
-                [worker] { worker->Restart(); }) {}
+        handoff(
+            context, node, name, epoch, &engine, book,
+            [worker](HandoffEvent event) {
+              worker->life_->core.OnHandoffEvent(std::move(event), worker->Now());
+              worker->Flush();
+            },
+            [worker] { worker->Restart(); }) {}
 
   const Epoch epoch;
   WorkerCore core;
@@ -49,7 +52,10 @@ struct SimWorker::Life {
 };
 
 SimWorker::SimWorker(const Context& context, NodeId node, WorkerRole role, VerdictBook* book)
-    : context_(context), node_(node), name_(absl::StrCat(role == WorkerRole::kPrefill ? "P" : "D", node)), role_(role),
+    : context_(context),
+      node_(node),
+      name_(absl::StrCat(role == WorkerRole::kPrefill ? "P" : "D", node)),
+      role_(role),
       book_(book) {}
 
 SimWorker::~SimWorker() = default;
@@ -67,7 +73,9 @@ WorkerCoreOptions SimWorker::CoreOptions() const {
   return options;
 }
 
-Epoch SimWorker::epoch() const { return life_ == nullptr ? Epoch{} : life_->epoch; }
+Epoch SimWorker::epoch() const {
+  return life_ == nullptr ? Epoch{} : life_->epoch;
+}
 
 void SimWorker::Start() {
   const bool prefill = context_.options->topology.is_prefill(node_);
@@ -75,7 +83,8 @@ void SimWorker::Start() {
   restarting_ = false;
   life_ = std::make_unique<Life>(context_, node_, name_, context_.network->prng()->Id(),
                                  prefill ? options.prefill_engine : options.decode_engine,
-                                 prefill ? options.prefill_pages : options.decode_pages, CoreOptions(), book_, this);
+                                 prefill ? options.prefill_pages : options.decode_pages, CoreOptions(), book_,
+                                 this);
   context_.Note(name_, "starts", life_->epoch.hi % 10000);
   context_.queue->After(node_, kTick, [this] { Tick(); });
   context_.queue->After(node_, kReport, [this] { ReportLoad(); });
@@ -138,7 +147,9 @@ StreamId SimWorker::AsSeen(StreamId stream, Attempt attempt) const {
   return stream;
 }
 
-void SimWorker::ServeWatch(Calls::Id id, OnReport on_report) { life_->watchers[id] = {std::move(on_report)}; }
+void SimWorker::ServeWatch(Calls::Id id, OnReport on_report) {
+  life_->watchers[id] = {std::move(on_report)};
+}
 
 void SimWorker::OnBroken(Calls::Id id) {
   life_->watchers.erase(id);
@@ -146,7 +157,9 @@ void SimWorker::OnBroken(Calls::Id id) {
   Flush();
 }
 
-void SimWorker::OnSent(Calls::Id id, int64_t n) { life_->core.OnSent(id, n); }
+void SimWorker::OnSent(Calls::Id id, int64_t n) {
+  life_->core.OnSent(id, n);
+}
 
 void SimWorker::Flush() {
   for (WorkerAction& action : life_->core.TakeActions()) Act(std::move(action));
@@ -156,16 +169,19 @@ void SimWorker::Flush() {
 
 void SimWorker::Act(WorkerAction action) {
   if (auto* engine = std::get_if<SendEngine>(&action)) {
-    if (context_.Mutated(Mutation::kForgetRelease) && std::holds_alternative<ReleaseCommand>(engine->command)) return;
+    if (context_.Mutated(Mutation::kForgetRelease) && std::holds_alternative<ReleaseCommand>(engine->command))
+      return;
     return life_->engine.Submit(std::move(engine->command));
   }
-  if (auto* handoff = std::get_if<SendHandoff>(&action)) return life_->handoff.Submit(std::move(handoff->command));
+  if (auto* handoff = std::get_if<SendHandoff>(&action))
+    return life_->handoff.Submit(std::move(handoff->command));
   if (const auto* emit = std::get_if<EmitEvent>(&action)) return Emit(*emit);
   const EndCall& end = std::get<EndCall>(action);
   const auto it = life_->calls.find(end.call);
   context_.checker->Require(it != life_->calls.end(), name_, ": a call ended twice or was never begun");
   if (it == life_->calls.end()) return;
-  context_.coverage->Hit(absl::StrCat("worker/", it->second.kind, " ends/", absl::StatusCodeToString(end.status.code())));
+  context_.coverage->Hit(
+      absl::StrCat("worker/", it->second.kind, " ends/", absl::StatusCodeToString(end.status.code())));
   context_.Note(name_, "ends call", end.call, " ", end.status.message());
   life_->calls.erase(it);
   context_.calls->End(end.call, end.status);
@@ -176,16 +192,18 @@ void SimWorker::Emit(const EmitEvent& emit) {
   context_.checker->Require(it != life_->calls.end(), name_, ": an event of a call that is over");
   if (it == life_->calls.end()) return;
   const auto& [stream, attempt, on_event, kind] = it->second;
-  context_.checker->Require(attempt == life_->highest[stream], name_, ": emits on attempt ", attempt.claim, ".", attempt.n,
-                            " after a higher one was seen");
+  context_.checker->Require(attempt == life_->highest[stream], name_, ": emits on attempt ", attempt.claim,
+                            ".", attempt.n, " after a higher one was seen");
   context_.coverage->Hit(absl::StrCat("worker/emits/", kCallEventNames[emit.event.index()]));
   if (context_.Mutated(Mutation::kLoseToken) && context_.network->prng()->Chance(5)) return;
   CallEvent event = emit.event;
   auto* token = std::get_if<GeneratedToken>(&event);
-  if (token != nullptr && context_.Mutated(Mutation::kRepeatPosition) && context_.network->prng()->Chance(5)) {
+  if (token != nullptr && context_.Mutated(Mutation::kRepeatPosition) &&
+      context_.network->prng()->Chance(5)) {
     GeneratedToken again = *token;
     ++again.position;
-    context_.calls->Emit(emit.call, [on_event = on_event, again, epoch = life_->epoch] { on_event(again, epoch); });
+    context_.calls->Emit(emit.call,
+                         [on_event = on_event, again, epoch = life_->epoch] { on_event(again, epoch); });
   }
   context_.calls->Emit(emit.call, [on_event = on_event, event = std::move(event), epoch = life_->epoch] {
     on_event(event, epoch);
@@ -206,15 +224,21 @@ void SimWorker::ReportLoad() {
   report.epoch = life_->epoch;
   report.role = role_ == WorkerRole::kPrefill ? router::WorkerRole::kPrefill : router::WorkerRole::kDecode;
   report.draining = life_->core.drain().draining;
-  report.ranks.push_back({0, static_cast<uint64_t>(load.running), static_cast<uint64_t>(load.waiting),
-                          static_cast<uint64_t>(load.backlog_tokens),
-                          {static_cast<uint64_t>(load.pages.free), static_cast<uint64_t>(load.pages.used),
-                           static_cast<uint64_t>(load.pages.cached), static_cast<uint64_t>(load.pages.pinned),
-                           static_cast<uint64_t>(load.pages.pulling), static_cast<uint64_t>(load.pages.quarantined)}});
+  report.ranks.push_back(
+      {0,
+       static_cast<uint64_t>(load.running),
+       static_cast<uint64_t>(load.waiting),
+       static_cast<uint64_t>(load.backlog_tokens),
+       {static_cast<uint64_t>(load.pages.free), static_cast<uint64_t>(load.pages.used),
+        static_cast<uint64_t>(load.pages.cached), static_cast<uint64_t>(load.pages.pinned),
+        static_cast<uint64_t>(load.pages.pulling), static_cast<uint64_t>(load.pages.quarantined)}});
   for (auto& [id, watcher] : life_->watchers) {
     report.number = watcher.next_number++;
     if (report.number == 0) {
-      report.facts = {name_, "fake", life_->engine.runner()->fingerprint(), {life_->handoff.endpoint(), "", life_->epoch},
+      report.facts = {name_,
+                      "fake",
+                      life_->engine.runner()->fingerprint(),
+                      {life_->handoff.endpoint(), "", life_->epoch},
                       static_cast<uint32_t>(life_->engine.runner()->kv_layout().PageTokens()),
                       static_cast<uint64_t>(context_.options->runner.max_context)};
     }
@@ -225,7 +249,8 @@ void SimWorker::ReportLoad() {
 std::string SimWorker::WhyNotAtBaseline() const {
   if (life_ == nullptr) return "";
   if (life_->core.open_calls() + life_->core.jobs() != 0) {
-    return absl::StrCat(name_, ": ", life_->core.open_calls(), " calls and ", life_->core.jobs(), " jobs are left");
+    return absl::StrCat(name_, ": ", life_->core.open_calls(), " calls and ", life_->core.jobs(),
+                        " jobs are left");
   }
   if (std::string why = life_->handoff.WhyNotAtBaseline(); !why.empty()) return why;
   return life_->engine.WhyNotAtBaseline();

@@ -1,7 +1,7 @@
 #pragma once
 
-// A worker's node: an address at which one process after the other lives. Each life has an epoch, an engine, a handoff and
-// a WorkerCore of its own, as services/worker puts them together around gRPC.
+// A worker's node: an address at which one process after the other lives. Each life has an epoch, an engine,
+// a handoff and a WorkerCore of its own, as services/worker puts them together around gRPC.
 
 #include <functional>
 #include <map>
@@ -30,9 +30,9 @@ class SimWorker {
   bool alive() const { return life_ != nullptr; }
   Epoch epoch() const;
 
-  void Start();           // a new life
-  void Crash();           // and the network learns of it
-  void Restart();         // by its own decision: crash, and start soon after
+  void Start();    // a new life
+  void Crash();    // and the network learns of it
+  void Restart();  // by its own decision: crash, and start soon after
   void Drain(absl::Duration grace);
   void SetRole(WorkerRole role);
 

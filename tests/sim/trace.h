@@ -1,7 +1,7 @@
 #pragma once
 
-// What happened in a world, line by line: always folded into a hash, printed only on request. Two runs of a seed give the
-// same hash or the simulator is broken. Not thread-safe.
+// What happened in a world, line by line: always folded into a hash, printed only on request. Two runs of a
+// seed give the same hash or the simulator is broken. Not thread-safe.
 
 #include <cstdint>
 #include <cstdio>

@@ -60,7 +60,8 @@ std::vector<Request> DrawRequests(const WorldOptions& options, Prng prng) {
     request.stream = prng.Id();
     const int64_t length = prng.Range(1, options.max_prompt);
     const auto& prefix = prefixes[prng.Below(prefixes.size())];
-    if (prng.Chance(600)) request.spec.tokens.assign(prefix.begin(), prefix.begin() + std::min<int64_t>(length, prefix.size()));
+    if (prng.Chance(600))
+      request.spec.tokens.assign(prefix.begin(), prefix.begin() + std::min<int64_t>(length, prefix.size()));
     while (static_cast<int64_t>(request.spec.tokens.size()) < length) {
       request.spec.tokens.push_back(static_cast<TokenId>(1 + prng.Below(vocab - 1)));
     }
@@ -71,9 +72,12 @@ std::vector<Request> DrawRequests(const WorldOptions& options, Prng prng) {
     request.spec.ignore_eos = prng.Chance(300);
     request.spec.priority = prng.Chance(200) ? 1 : 0;
     request.arrives = prng.Between(absl::ZeroDuration(), options.arrivals);
-    if (prng.Chance(options.cancel_per_mille)) request.cancel_after = prng.Between(absl::Microseconds(100), absl::Milliseconds(400));
-    if (prng.Chance(options.slow_per_mille)) request.token_time = prng.Between(absl::Milliseconds(1), absl::Milliseconds(900));
-    if (prng.Chance(options.deadline_per_mille)) request.timeout = prng.Between(absl::Milliseconds(2), absl::Milliseconds(900));
+    if (prng.Chance(options.cancel_per_mille))
+      request.cancel_after = prng.Between(absl::Microseconds(100), absl::Milliseconds(400));
+    if (prng.Chance(options.slow_per_mille))
+      request.token_time = prng.Between(absl::Milliseconds(1), absl::Milliseconds(900));
+    if (prng.Chance(options.deadline_per_mille))
+      request.timeout = prng.Between(absl::Milliseconds(2), absl::Milliseconds(900));
     request.reconnects = prng.Chance(500);
   }
   return requests;
@@ -92,7 +96,8 @@ absl::Status AskOracle(const WorldOptions& options, std::vector<Request>* reques
   for (const Request& request : *requests) core.Handle(ServeCommand{++id, request.spec}, absl::UnixEpoch());
   for (int steps = 0; sink.finished() < requests->size(); ++steps) {
     if (!sink.status().ok()) return sink.status();
-    if (!core.Step(absl::UnixEpoch()) || steps > 100000) return absl::InternalError("the oracle's engine is stuck");
+    if (!core.Step(absl::UnixEpoch()) || steps > 100000)
+      return absl::InternalError("the oracle's engine is stuck");
   }
   return absl::OkStatus();
 }

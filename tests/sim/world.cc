@@ -6,8 +6,13 @@
 namespace baton::sim {
 
 World::World(const WorldOptions& options, Coverage* coverage, bool print_trace)
-    : options_(options), prng_(options.seed), queue_(options.topology.nodes()), trace_(print_trace), coverage_(coverage),
-      network_(&queue_, prng_.Fork(), coverage, &trace_, options.topology.nodes()), calls_(&network_),
+    : options_(options),
+      prng_(options.seed),
+      queue_(options.topology.nodes()),
+      trace_(print_trace),
+      coverage_(coverage),
+      network_(&queue_, prng_.Fork(), coverage, &trace_, options.topology.nodes()),
+      calls_(&network_),
       hub_(&network_, options.topology.nodes()),
       context_{&options_, &queue_, &network_, &calls_, &hub_, coverage, &trace_, &checker_} {}
 
@@ -29,7 +34,8 @@ void World::Build() {
     routers_.push_back(std::make_unique<SimRouter>(context_, topology.router(i), &workers_));
     routers_.back()->Start();
   }
-  faults_ = std::make_unique<Faults>(context_, prng_.Fork(), &workers_, &routers_, [this](int router) { OnRouterPaused(router); });
+  faults_ = std::make_unique<Faults>(context_, prng_.Fork(), &workers_, &routers_,
+                                     [this](int router) { OnRouterPaused(router); });
 }
 
 WorldResult World::Run() {
@@ -67,8 +73,8 @@ void World::Arrive(Client* client) {
   const int router = static_cast<int>(prng_.Below(routers_.size()));
   const Request& request = client->request();
   client->Connect(router);
-  trace_.Add(queue_.now(), absl::StrCat("client", request.index), "arrives", request.spec.tokens.size(), " tokens, ",
-             request.expected.size(), " expected, at router ", router);
+  trace_.Add(queue_.now(), absl::StrCat("client", request.index), "arrives", request.spec.tokens.size(),
+             " tokens, ", request.expected.size(), " expected, at router ", router);
   routers_[router]->Connect(client, network_.Delay());
   if (request.cancel_after == absl::InfiniteDuration()) return;
   queue_.After(kWorld, request.cancel_after, [this, client] {
@@ -76,7 +82,8 @@ void World::Arrive(Client* client) {
     coverage_->Hit("fault/client goes away");
     client->GoAway();
     SimRouter* its = routers_[client->router].get();
-    queue_.AfterAnyLife(its->node(), network_.Delay(), [its, client] { its->OnClientGone(client->request().stream); });
+    queue_.AfterAnyLife(its->node(), network_.Delay(),
+                        [its, client] { its->OnClientGone(client->request().stream); });
   });
 }
 
@@ -97,7 +104,8 @@ void World::OnRouterPaused(int router) {
       if (client->ended() || client->claim() != claim || !Reconnect(client)) return;
       // The old router learns of it when it wakes up.
       SimRouter* zombie = routers_[router].get();
-      queue_.AfterAnyLife(zombie->node(), network_.Delay(), [zombie, client] { zombie->OnClientGone(client->request().stream); });
+      queue_.AfterAnyLife(zombie->node(), network_.Delay(),
+                          [zombie, client] { zombie->OnClientGone(client->request().stream); });
     });
   }
 }
@@ -113,7 +121,8 @@ std::string World::WhyNotAtBaseline() const {
   for (const auto& worker : workers_) {
     if (std::string why = worker->WhyNotAtBaseline(); !why.empty()) return why;
   }
-  if (calls_.CountExcept("watch") != 0) return absl::StrCat(calls_.CountExcept("watch"), " calls are left in the network");
+  if (calls_.CountExcept("watch") != 0)
+    return absl::StrCat(calls_.CountExcept("watch"), " calls are left in the network");
   return "";
 }
 
@@ -122,7 +131,8 @@ void World::Poll() {
   const MonoTime end_by = absl::UnixEpoch() + options_.faults.active + kEndWithin;
   if (!AllEnded()) {
     for (const auto& client : clients_) {
-      checker_.Require(queue_.now() < end_by || client->ended(), "client", client->request().index, ": its stream never ended");
+      checker_.Require(queue_.now() < end_by || client->ended(), "client", client->request().index,
+                       ": its stream never ended");
     }
     return;
   }
@@ -145,8 +155,8 @@ void World::Conclude() {
   if (!options_.faults.calm) return;
   coverage_->Hit("calm/worlds");
   for (const auto& client : clients_) {
-    checker_.Require(client->finished(), "client", client->request().index, ": failed though nothing went wrong: ",
-                     std::string(client->status().message()));
+    checker_.Require(client->finished(), "client", client->request().index,
+                     ": failed though nothing went wrong: ", std::string(client->status().message()));
   }
 }
 

@@ -1,14 +1,18 @@
 #pragma once
 
-// A whole cluster and its clients in virtual time, from one seed. Run() ends when every stream has ended and everything that
-// was taken has been given back, or at the first broken invariant:
+// A whole cluster and its clients in virtual time, from one seed. Run() ends when every stream has ended and
+// everything that was taken has been given back, or at the first broken invariant:
 //
-// - every client received the tokens that the oracle's single engine gives, none lost, repeated or out of order, or was told
+// - every client received the tokens that the oracle's single engine gives, none lost, repeated or out of
+// order, or was told
 //   of an error after a prefix of them; every stream ends within a bounded time;
-// - the model never attended to wrong KV; page classes sum to the total at every step; EngineCore::CheckIntegrity holds;
+// - the model never attended to wrong KV; page classes sum to the total at every step;
+// EngineCore::CheckIntegrity holds;
 // - a reader says *held* only after its owner did;
-// - a worker emits only on the highest attempt it has seen of a stream, a router only tokens of the current attempt;
-// - at the end there are no sequences, calls, leases, pulls, reads, sessions or charges, and all pages are free or cached.
+// - a worker emits only on the highest attempt it has seen of a stream, a router only tokens of the current
+// attempt;
+// - at the end there are no sequences, calls, leases, pulls, reads, sessions or charges, and all pages are
+// free or cached.
 
 #include <memory>
 #include <string>
