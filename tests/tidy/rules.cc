@@ -140,8 +140,11 @@ std::vector<Violation> CheckBuilt(const std::vector<SourceFile>& files) {
   }
   std::vector<Violation> violations;
   for (const SourceFile& file : files) {
-    if (EndsWith(file.path, ".cc") &&
-        !std::regex_search(lists, std::regex("[\\s/(]" + file.FileName() + "\\b"))) {
+    if (!EndsWith(file.path, ".cc")) continue;
+    const std::string stem = file.FileName().substr(0, file.FileName().size() - 3);
+    const std::string subject =
+        EndsWith(stem, "_test") ? stem.substr(0, stem.size() - 5) : stem;  // foreach(subject ...)
+    if (!std::regex_search(lists, std::regex("[\\s/(](" + stem + "|" + subject + ")(\\.cc)?[\\s)]"))) {
       violations.push_back({"not-built", file.path, 0, "no CMakeLists.txt names it"});
     }
   }
