@@ -177,6 +177,7 @@ void Connection::WatchForClose() {
                           [self = shared_from_this()](Error error, size_t bytes) {
                             self->watching_ = false;
                             if (self->closed_) return;
+                            if (error == asio::error::operation_aborted) return self->NextRequest();
                             if (error) return self->Close(HttpClose::kClientGone);
                             self->buffer_.commit(bytes);
                             if (self->exchange_ != 0) return self->WatchForClose();
@@ -186,7 +187,12 @@ void Connection::WatchForClose() {
 
 void Connection::NextRequest() {
   if (closed_ || exchange_ != 0 || reading_ || write_active_) return;
-  if (buffer_.size() > 0 && !watching_) return ReadRequest();
+  if (buffer_.size() > 0) {
+    if (!watching_) return ReadRequest();
+    Error ignored;
+    socket_.cancel(ignored);  // the watch; it comes back here
+    return;
+  }
   Expect(limits_.idle_timeout, HttpClose::kClientGone);
   WatchForClose();
 }

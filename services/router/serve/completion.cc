@@ -150,7 +150,6 @@ void Completion::OnStreamToken(uint32_t index, const StreamToken& token) {
   const bool keeping_up = answer_->Add(index, choice.text.Append(token));
   if (!keeping_up) return TooSlow();
   if (choice.text.stopped()) choice.driver->StopStringFound();
-  SetAlarm();
 }
 
 void Completion::OnStreamEnd(uint32_t index, const StreamEnd& end) {

@@ -47,6 +47,7 @@ class Completion final : public StreamListener, public std::enable_shared_from_t
   ~Completion() override;
 
   void OnStreamToken(uint32_t choice, const StreamToken& token) override;
+  void OnStreamDeadline() override { SetAlarm(); }
   void OnStreamEnd(uint32_t choice, const StreamEnd& end) override;
 
  private:

@@ -44,6 +44,8 @@ void StreamDriver::Execute(SessionActions actions) {
     std::visit([this](const auto& one) { Do(one); }, action);
   }
   executing_ = false;
+  if (session_.done()) return;
+  if (auto listener = listener_.lock()) listener->OnStreamDeadline();
 }
 
 void StreamDriver::Do(const Place& place) {

@@ -34,6 +34,7 @@ class StreamListener {
  public:
   virtual ~StreamListener() = default;
   virtual void OnStreamToken(uint32_t choice, const StreamToken& token) = 0;
+  virtual void OnStreamDeadline() = 0;  // the session's NextDeadline may have changed
   virtual void OnStreamEnd(uint32_t choice, const StreamEnd& end) = 0;  // once, last
 };
 

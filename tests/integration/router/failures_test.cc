@@ -1,0 +1,173 @@
+// Faults of workers and clients: each ends in the right answer, an explicit error or a cancel, never in a
+// hang.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "tests/integration/router/router_fixture.h"
+
+namespace baton::router::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr int kExhausted = 8;  // gRPC's RESOURCE_EXHAUSTED
+constexpr int kInvalid = 3;
+
+FakePlan Endless() {
+  return {.tokens = {70, 71, 72}, .endless = true, .token_delay = absl::Milliseconds(2)};
+}
+
+TEST_F(RouterFixture, NoDecodeWorkerIs503) {
+  StartRouter();
+  const TestResponse response = Chat("");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_THAT(response.body, HasSubstr("no decode worker is available"));
+  EXPECT_EQ(TestClient(port()).Get("/readyz").status, 503);
+}
+
+TEST_F(RouterFixture, RefusedStreamsGoElsewhere) {
+  FakeWorker& full = AddDecode({.tokens = {1}, .refuse_code = kExhausted});
+  FakeWorker& other = AddDecode(Says("ok"));
+  StartRouter();
+  for (int i = 0; i < 4; ++i) EXPECT_THAT(Chat("").body, HasSubstr(R"("content":"ok")"));
+  EXPECT_EQ(other.decodes().size(), 4u);
+  EXPECT_GE(full.decodes().size(), 1u);
+  uint32_t highest = 0;
+  for (const auto& request : other.decodes()) highest = std::max(highest, request.spec().attempt().n());
+  EXPECT_EQ(highest, 2u);
+}
+
+TEST_F(RouterFixture, AllRefusingIs429AfterThreeAttempts) {
+  FakeWorker& full = AddDecode({.tokens = {1}, .refuse_code = kExhausted});
+  StartRouter();
+  const TestResponse response = Chat("");
+  EXPECT_EQ(response.status, 429);
+  EXPECT_THAT(response.headers, HasSubstr("retry-after: "));
+  EXPECT_EQ(full.decodes().size(), 3u);
+}
+
+TEST_F(RouterFixture, InvalidArgumentIsNotTriedAgain) {
+  FakeWorker& strict = AddDecode({.tokens = {1}, .refuse_code = kInvalid});
+  StartRouter();
+  EXPECT_EQ(Chat("").status, 400);
+  EXPECT_EQ(strict.decodes().size(), 1u);
+}
+
+TEST_F(RouterFixture, BrokenPrefillIsPlacedAgain) {
+  FakeWorker& decode = AddDecode(Says("whole"));
+  FakePlan broken = Says("whole");
+  broken.break_after = 0;
+  FakePlan waits = Says("whole");
+  waits.hang_after = 0;
+  decode.SetPlan(waits);
+  FakeWorker& bad = AddPrefill(broken);
+  config_.registry.placement.direct_below_tokens = 1;
+  StartRouter();
+  const TestResponse response = Chat("");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(bad.prefills().size(), 3u);
+  EXPECT_TRUE(decode.WaitForCancelled(3));
+}
+
+TEST_F(RouterFixture, DecodeDeathMidStreamIsAnErrorEvent) {
+  FakePlan plan = Says("one two three");
+  plan.break_after = 1;
+  AddDecode(plan);
+  StartRouter();
+  const TestResponse response = Chat(R"(,"stream":true)");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(response.body, AllOf(HasSubstr(R"(data: {"error":{"message":)"), Not(HasSubstr("[DONE]"))));
+  EXPECT_EQ(Chat("").status, 503);
+}
+
+TEST_F(RouterFixture, DisagreeingWorkersAreAnError) {
+  AddDecode(Endless());
+  AddPrefill({.tokens = {70, 71}, .prefill_token = 99});
+  config_.registry.placement.direct_below_tokens = 1;
+  StartRouter();
+  const TestResponse response = Chat("");
+  EXPECT_EQ(response.status, 500);
+  EXPECT_THAT(response.body, HasSubstr("disagree"));
+}
+
+TEST_F(RouterFixture, SilentDecodeWorkerTimesOut) {
+  AddDecode({.tokens = {1}, .accept = false});
+  config_.session.accept_timeout = absl::Milliseconds(50);
+  StartRouter();
+  EXPECT_EQ(Chat("").status, 503);
+}
+
+TEST_F(RouterFixture, DeadlineIs504) {
+  AddDecode({.tokens = {70}, .hang_after = 0});
+  config_.request_timeout = absl::Milliseconds(200);
+  StartRouter();
+  EXPECT_EQ(Chat("").status, 504);
+  EXPECT_TRUE(workers_[0]->WaitForIdle());
+}
+
+TEST_F(RouterFixture, DisconnectWhileStreamingCancels) {
+  FakeWorker& decode = AddDecode(Endless());
+  StartRouter();
+  {
+    TestClient client(port());
+    client.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, R"(,"stream":true})")));
+    EXPECT_TRUE(client.ReceiveUntil("data: "));
+  }
+  EXPECT_TRUE(decode.WaitForCancelled(1));
+  EXPECT_TRUE(WaitForNoRequests());
+}
+
+TEST_F(RouterFixture, DisconnectWhileWaitingCancelsBothSides) {
+  FakeWorker& decode = AddDecode({.tokens = {70}, .hang_after = 0});
+  FakeWorker& prefill = AddPrefill({.tokens = {70}, .accept = false});
+  config_.registry.placement.direct_below_tokens = 1;
+  StartRouter();
+  {
+    TestClient client(port());
+    client.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, "}")));
+    EXPECT_TRUE(Eventually([&] { return prefill.open_calls() == 1; }));
+  }
+  EXPECT_TRUE(decode.WaitForCancelled(1));
+  EXPECT_TRUE(prefill.WaitForCancelled(1));
+  EXPECT_TRUE(WaitForNoRequests());
+}
+
+TEST_F(RouterFixture, SlowReaderIsCutOff) {
+  FakePlan flood = Endless();
+  flood.token_delay = absl::ZeroDuration();
+  FakeWorker& decode = AddDecode(flood);
+  config_.http.max_send_buffer_bytes = 64 << 10;
+  StartRouter();
+  TestClient client(port(), 4096);
+  client.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, R"(,"stream":true})")));
+  EXPECT_TRUE(decode.WaitForCancelled(1));
+  EXPECT_TRUE(WaitForNoRequests());
+  EXPECT_THAT(TestClient(port()).Get("/metrics").body, HasSubstr("baton_router_slow_readers_total 1"));
+}
+
+TEST_F(RouterFixture, RestartedWorkerServesAgain) {
+  AddDecode(Says("first"));
+  StartRouter();
+  EXPECT_EQ(Chat("").status, 200);
+  workers_.clear();
+  EXPECT_TRUE(Eventually([&] { return !router_->CanDecode(); }));
+  EXPECT_EQ(Chat("").status, 503);
+}
+
+TEST_F(RouterFixture, DrainingWorkersGetNothingNew) {
+  FakeWorker& leaving = AddDecode(Says("leaving"));
+  AddDecode(Says("staying"));
+  leaving.SetDraining(true);
+  StartRouter();
+  EXPECT_TRUE(Eventually([&] {
+    return TestClient(port()).Get("/baton/status").body.find("\"draining\":true") != std::string::npos;
+  }));
+  for (int i = 0; i < 4; ++i) EXPECT_THAT(Chat("").body, HasSubstr("staying"));
+}
+
+}  // namespace
+}  // namespace baton::router::testing

@@ -1,0 +1,52 @@
+#pragma once
+
+// A worker that says what it is told: a real gRPC server on port 0 whose Decode and Prefill follow a plan.
+// Thread-safe.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "baton/worker.pb.h"
+
+namespace baton::router::testing {
+
+struct FakePlan {
+  std::vector<int32_t> tokens = {1};
+  v1::FinishReason finish = v1::FINISH_REASON_LENGTH;  // after the last token
+  int refuse_code = 0;                                 // a gRPC status code: Decode and Prefill are refused
+  int break_after = -1;                                // tokens, then the call ends with UNAVAILABLE
+  int hang_after = -1;                                 // tokens, then nothing until the call is cancelled
+  bool endless = false;                                // repeat the tokens until cancelled
+  int32_t prefill_token = -1;                          // instead of tokens[0]
+  absl::Duration token_delay;
+  bool await_release = false;  // Decode sends no token before Release
+  bool accept = true;          // false: never answers at all
+};
+
+class FakeWorker {
+ public:
+  FakeWorker(const std::string& name, v1::Role role, FakePlan plan,
+             const std::string& fingerprint = "fp-test");
+  ~FakeWorker();
+
+  const std::string& endpoint() const;
+  void SetPlan(FakePlan plan);
+  void SetDraining(bool draining);
+  void Release();
+  std::vector<v1::DecodeRequest> decodes() const;
+  std::vector<v1::PrefillRequest> prefills() const;
+  int cancelled() const;  // calls that ended because the router cancelled them
+  int open_calls() const;
+  // Waits until the condition on this worker holds; false after ten seconds.
+  bool WaitForCancelled(int count) const;
+  bool WaitForIdle() const;
+  bool WaitForDecodes(size_t count) const;
+
+ private:
+  struct Impl;
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace baton::router::testing

@@ -1,0 +1,164 @@
+// Bounds: every one is reached, answered in OpenAI's form, and given back.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "tests/integration/router/router_fixture.h"
+
+namespace baton::router::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+FakePlan Hanging() {
+  return {.tokens = {70, 71}, .hang_after = 1};
+}
+
+TEST_F(RouterFixture, ErrorsHaveOpenAiForm) {
+  AddDecode(Says("k"));
+  StartRouter();
+  const auto post = [&](const std::string& body) {
+    return TestClient(port()).Post("/v1/chat/completions", body);
+  };
+  EXPECT_THAT(post("{").body, HasSubstr(R"("code":"invalid_json")"));
+  const TestResponse model = post(R"({"model":"gpt","messages":[{"role":"user","content":"x"}]})");
+  EXPECT_EQ(model.status, 404);
+  EXPECT_THAT(model.body, HasSubstr(R"("code":"model_not_found")"));
+  const TestResponse length = post(R"({"messages":[{"role":"user","content":"x"}],"max_tokens":100000000})");
+  EXPECT_EQ(length.status, 400);
+  EXPECT_THAT(length.body, HasSubstr("context_length_exceeded"));
+  EXPECT_EQ(TestClient(port()).Get("/v1/chat/completions").status, 405);
+  EXPECT_EQ(TestClient(port()).Get("/nothing").status, 404);
+  TestClient client(port());
+  client.Send("POST /v1/completions HTTP/1.1\r\nHost: t\r\n\r\n");
+  EXPECT_EQ(client.Receive().status, 411);
+  client.Send(
+      "POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\n{}");
+  EXPECT_EQ(client.Receive().status, 415);
+}
+
+TEST_F(RouterFixture, LongPromptIs400) {
+  AddDecode(Says("k"));
+  config_.max_prompt_tokens = 4;
+  StartRouter();
+  EXPECT_THAT(Complete(R"("prompt":[1,2,3,4,5])").body, HasSubstr("context_length_exceeded"));
+  EXPECT_EQ(Complete(R"("prompt":[1,2,3,99999999])").status, 400);
+  EXPECT_EQ(Complete(R"("prompt":"")").status, 400);
+}
+
+TEST_F(RouterFixture, BodyAndHeaderLimits) {
+  AddDecode(Says("k"));
+  config_.http.max_body_bytes = 1000;
+  config_.http.max_header_bytes = 2000;
+  StartRouter();
+  const TestResponse body = TestClient(port()).Post("/v1/completions", std::string(500000, 'x'));
+  EXPECT_EQ(body.status, 413);
+  EXPECT_THAT(body.headers, HasSubstr("connection: close"));
+  EXPECT_EQ(TestClient(port()).Post("/v1/completions", "{}", "X: " + std::string(4000, 'y') + "\r\n").status,
+            431);
+  TestClient garbage(port());
+  garbage.Send("\x16\x03\x01 this is no HTTP\r\n\r\n");
+  EXPECT_EQ(garbage.Receive().status, 400);
+  EXPECT_TRUE(garbage.WaitForClose());
+}
+
+TEST_F(RouterFixture, SlowHeadersAndIdleConnectionsAreClosed) {
+  config_.http.header_timeout = absl::Milliseconds(100);
+  config_.http.body_timeout = absl::Milliseconds(100);
+  config_.http.idle_timeout = absl::Milliseconds(100);
+  StartRouter();
+  TestClient header(port());
+  header.Send("POST /v1/com");
+  EXPECT_TRUE(header.WaitForClose());
+  TestClient body(port());
+  body.Send("POST /v1/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n{");
+  EXPECT_TRUE(body.WaitForClose());
+  TestClient idle(port());
+  EXPECT_EQ(idle.Get("/healthz").status, 200);
+  EXPECT_TRUE(idle.WaitForClose());
+}
+
+TEST_F(RouterFixture, ConnectionLimitIs503) {
+  config_.http.max_connections = 2;
+  StartRouter();
+  TestClient first(port()), second(port());
+  EXPECT_EQ(first.Get("/healthz").status, 200);
+  EXPECT_EQ(second.Get("/healthz").status, 200);
+  TestClient third(port());
+  EXPECT_EQ(third.Receive().status, 503);
+  first.Close();
+  EXPECT_TRUE(Eventually([&] { return TestClient(port()).Get("/healthz").status == 200; }));
+}
+
+TEST_F(RouterFixture, FullQueueIs429AndPlacesComeBack) {
+  FakeWorker& decode = AddDecode(Hanging());
+  config_.admission.max_inflight = 1;
+  config_.admission.max_queue = 1;
+  StartRouter();
+  auto first = std::make_unique<TestClient>(port());
+  first->Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, "}")));
+  EXPECT_TRUE(decode.WaitForDecodes(1));
+  TestClient second(port());
+  second.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, "}")));
+  EXPECT_TRUE(Eventually([&] {
+    return TestClient(port()).Get("/baton/status").body.find("\"queued\":1") != std::string::npos;
+  }));
+  const TestResponse third = Chat("");
+  EXPECT_EQ(third.status, 429);
+  EXPECT_THAT(third.headers, HasSubstr("retry-after: "));
+  EXPECT_THAT(third.body, HasSubstr("rate_limit_exceeded"));
+  decode.SetPlan(Says("at last"));
+  first.reset();
+  EXPECT_THAT(second.Receive().body, HasSubstr("at last"));
+  EXPECT_TRUE(WaitForNoRequests());
+}
+
+TEST_F(RouterFixture, QueueTimeIsBounded) {
+  FakeWorker& decode = AddDecode(Hanging());
+  config_.admission.max_inflight = 1;
+  config_.admission.max_queue_time = absl::Milliseconds(100);
+  StartRouter();
+  TestClient first(port());
+  first.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, "}")));
+  EXPECT_TRUE(decode.WaitForDecodes(1));
+  EXPECT_EQ(Chat("").status, 429);
+}
+
+TEST_F(RouterFixture, DrainFinishesStreamsAndRefusesNewOnes) {
+  FakePlan plan = Says("one two three four five six");
+  plan.token_delay = absl::Milliseconds(50);
+  AddDecode(plan);
+  StartRouter();
+  TestClient streaming(port()), idle(port());
+  EXPECT_EQ(idle.Get("/healthz").status, 200);
+  streaming.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, R"(,"stream":true})")));
+  EXPECT_TRUE(streaming.ReceiveUntil("data: "));
+  bool finished = false;
+  std::thread drain([&] { finished = router_->Drain(absl::Seconds(20)); });
+  EXPECT_TRUE(Eventually([&] { return idle.Get("/readyz").status == 503; }));
+  const TestResponse refused = idle.Post("/v1/completions", R"({"prompt":"x"})");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_THAT(refused.headers, HasSubstr("connection: close"));
+  EXPECT_THAT(streaming.Receive().body, HasSubstr("[DONE]"));
+  drain.join();
+  EXPECT_TRUE(finished);
+  EXPECT_TRUE(streaming.WaitForClose());
+}
+
+TEST_F(RouterFixture, DrainGraceEndsWhatHangs) {
+  FakeWorker& decode = AddDecode(Hanging());
+  StartRouter();
+  TestClient stuck(port());
+  stuck.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, "}")));
+  EXPECT_TRUE(decode.WaitForDecodes(1));
+  EXPECT_FALSE(router_->Drain(absl::Milliseconds(50)));
+  EXPECT_TRUE(stuck.WaitForClose());
+  EXPECT_TRUE(decode.WaitForCancelled(1));
+}
+
+}  // namespace
+}  // namespace baton::router::testing
