@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/checksum.h"
 #include "common/status_macros.h"
@@ -30,6 +31,13 @@ absl::StatusOr<absl::Span<std::byte>> PoolOf(KvMemory* memory, uint32_t rank) {
   return absl::MakeSpan(first, page_bytes * pages);
 }
 
+bool OnlyOurs(absl::string_view endpoint) {
+  for (const absl::string_view shared : {"//*", "//0.0.0.0", "//127.", "//localhost", "//[::"}) {
+    if (absl::StrContains(endpoint, shared)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HandoffDriver>> HandoffDriver::Create(const HandoffOptions& options,
@@ -44,7 +52,8 @@ absl::StatusOr<std::unique_ptr<HandoffDriver>> HandoffDriver::Create(const Hando
   owner.lease = owner.open_within = options.lease;
   owner.max_leases = reader.max_pulls = options.max_leases;
   owner.new_secret = RandomId128;
-  reader.name = wire->endpoint();
+  reader.name = options.name;
+  if (reader.name.empty() && OnlyOurs(wire->endpoint())) reader.name = wire->endpoint();
   reader.fence_timeout = options.fence_timeout;
   reader.max_bytes_in_flight = options.max_pull_bytes_in_flight;
   for (uint32_t rank = 0; rank < memory->ranks(); ++rank) {

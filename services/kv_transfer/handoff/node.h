@@ -13,6 +13,10 @@
 namespace baton {
 
 struct HandoffOptions {
+  // Of this process across its lives: its new epoch ends what the old one read. No two processes may share
+  // one. Empty: the wire's endpoint, unless other hosts may have the same (a wildcard or loopback address);
+  // then leases of an old life expire.
+  std::string name;
   std::string fingerprint;                  // of our KV; peers with another are refused
   absl::Duration lease = absl::Seconds(5);  // an owner's lease, renewed by its reader
   absl::Duration fence_timeout =

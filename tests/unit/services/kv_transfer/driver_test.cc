@@ -173,6 +173,25 @@ TEST_F(DriverTest, NonsenseIsCountedAndDropped) {
   EXPECT_EQ(owner.driver->stats().malformed, 7u);
 }
 
+TEST_F(DriverTest, ARestartedReaderEndsWhatItReadBefore) {
+  Begin();
+  Offer(0, 16);
+  Turn(absl::Milliseconds(10));
+  const std::string endpoint = reader.wire->endpoint();
+  reader.driver.reset();
+  reader.wire.reset();
+  reader.wire = network.NewTransport(endpoint);
+  const Epoch second_life{2, 23};
+  reader.driver = *HandoffDriver::Create({}, second_life, &reader.memory, reader.wire.get(), &clock, &reader.log);
+  owner.driver->Do(OwnBegin{Id(2), 0, second_life, 0, 16, clock.Now() + absl::Seconds(60)});
+  reader.driver->Do(PullBegin{
+      Id(2), {owner.wire->endpoint(), "", kOwnerEpoch, 0}, 0, 0, 16, {1}, kDigest, clock.Now() + absl::Seconds(60)});
+  Turn(absl::Milliseconds(10));
+  ASSERT_THAT(owner.log.Of<OwnEnded>(), SizeIs(1));
+  EXPECT_EQ(owner.log.Of<OwnEnded>()[0].id, Id(1));
+  EXPECT_EQ(owner.driver->owner().counters().superseded, 1u);
+}
+
 TEST_F(DriverTest, ShutdownAnswersEveryBeginning) {
   Begin();
   owner.driver->Shutdown(absl::Seconds(1));

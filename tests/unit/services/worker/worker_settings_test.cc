@@ -1,0 +1,69 @@
+#include "services/worker/worker_settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace baton {
+namespace {
+
+WorkerSettings Good() {
+  WorkerSettings settings;
+  settings.model = "folder/tiny.gguf";
+  return settings;
+}
+
+TEST(WorkerSettings, BecomeAPlan) {
+  WorkerSettings settings = Good();
+  settings.page_tokens = 64;
+  settings.kv_dtype = "f32";
+  settings.pages = 5;
+  auto plan = PlanWorker(WorkerRole::kDecode, settings);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->process, "baton-decode");
+  EXPECT_EQ(plan->worker.model, "tiny");
+  EXPECT_THAT(plan->worker.name, testing::StartsWith("decode-"));
+  EXPECT_EQ(plan->model.atoms_per_page, 4);
+  EXPECT_EQ(plan->model.kv_dtype, KvDtype::kF32);
+  EXPECT_EQ(plan->wire.curve_public_key.size(), 32u);
+  EXPECT_TRUE(PlanPages(settings, &*plan).ok());
+  EXPECT_EQ(plan->model.page_count, 5);
+}
+
+TEST(WorkerSettings, EachHasBounds) {
+  const std::vector<std::function<void(WorkerSettings&)>> faults = {
+      [](auto& s) { s.model = ""; },        [](auto& s) { s.grpc_listen = "x"; },
+      [](auto& s) { s.http_listen = ""; },  [](auto& s) { s.name = "a b\""; },
+      [](auto& s) { s.kv_dtype = "f8"; },   [](auto& s) { s.ranks = 0; },
+      [](auto& s) { s.threads = 0; },       [](auto& s) { s.kv_memory_mb = 0; },
+      [](auto& s) { s.pages = -1; },        [](auto& s) { s.page_tokens = 20; },
+      [](auto& s) { s.page_tokens = 0; },   [](auto& s) { s.token_budget = 0; },
+      [](auto& s) { s.prefill_chunk = 0; }, [](auto& s) { s.max_running = 0; },
+      [](auto& s) { s.layer_group = 0; },   [](auto& s) { s.emission_buffer = 0; },
+  };
+  for (size_t i = 0; i < faults.size(); ++i) {
+    WorkerSettings settings = Good();
+    faults[i](settings);
+    EXPECT_TRUE(absl::IsInvalidArgument(PlanWorker(WorkerRole::kPrefill, settings).status()))
+        << "fault " << i;
+  }
+}
+
+TEST(WorkerSettings, PagesFollowFromMemoryAndTheModelsShape) {
+  WorkerSettings settings = Good();
+  settings.model = BATON_SOURCE_DIR "/tests/goldens/model/tiny-llama.gguf";
+  settings.kv_memory_mb = 1;
+  auto plan = PlanWorker(WorkerRole::kDecode, settings);
+  ASSERT_TRUE(plan.ok());
+  ASSERT_TRUE(PlanPages(settings, &*plan).ok());
+  EXPECT_GT(plan->model.page_count, 0);
+  settings.page_tokens = 1024;
+  settings.kv_dtype = "f32";
+  plan = PlanWorker(WorkerRole::kDecode, settings);
+  const int64_t fewer = PlanPages(settings, &*plan).ok() ? plan->model.page_count : 0;
+  EXPECT_LT(fewer, 1 << 20);
+}
+
+}  // namespace
+}  // namespace baton
