@@ -1,6 +1,6 @@
 #pragma once
 
-// What sim_test was asked to do; set by its main before any test runs.
+// What sim_test was asked to do, and the tests that do it.
 
 #include "tests/sim/seed_runner.h"
 
@@ -11,6 +11,7 @@ struct SimArgs {
   SeedRange range;
 };
 
-SimArgs& Args();
+// Before RUN_ALL_TESTS.
+void RegisterSimulatorTests(const SimArgs& args);
 
 }  // namespace baton::sim

@@ -12,11 +12,6 @@
 
 namespace baton::sim {
 
-SimArgs& Args() {
-  static SimArgs args;
-  return args;
-}
-
 namespace {
 
 int RunOne(uint64_t seed, Mutation mutation, bool trace) {
@@ -41,7 +36,7 @@ bool Take(absl::string_view arg, absl::string_view name, Number* value, bool* ba
 
 int Main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  SimArgs& args = Args();
+  SimArgs args;
   args.program = argv[0];
   InstallCrashHandler(args.program);
   uint64_t seed = 0;
@@ -66,7 +61,9 @@ int Main(int argc, char** argv) {
       return 2;
     }
   }
-  return seed != 0 ? RunOne(seed, static_cast<Mutation>(mutation), trace) : RUN_ALL_TESTS();
+  if (seed != 0) return RunOne(seed, static_cast<Mutation>(mutation), trace);
+  RegisterSimulatorTests(args);
+  return RUN_ALL_TESTS();
 }
 
 }  // namespace

@@ -248,6 +248,7 @@ void SimWorker::ReportLoad() {
 
 std::string SimWorker::WhyNotAtBaseline() const {
   if (life_ == nullptr) return "";
+  if (!life_->calls.empty()) return absl::StrCat(name_, ": ", life_->calls.size(), " calls were never ended");
   if (life_->core.open_calls() + life_->core.jobs() != 0) {
     return absl::StrCat(name_, ": ", life_->core.open_calls(), " calls and ", life_->core.jobs(),
                         " jobs are left");
