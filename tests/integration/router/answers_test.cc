@@ -60,10 +60,15 @@ TEST_F(RouterFixture, LongPromptsAreSplit) {
   FakeWorker& prefill = AddPrefill(Says("split answer"));
   config_.registry.placement.direct_below_tokens = 1;
   StartRouter();
-  const TestResponse response = Chat("");
-  EXPECT_EQ(response.status, 200);
-  EXPECT_THAT(response.body,
-              AllOf(HasSubstr(R"("content":"split answer")"), HasSubstr(R"("cached_tokens":3)")));
+  TestClient client(port());
+  client.Send(
+      PostBytes("/v1/chat/completions",
+                absl::StrCat(kChatBody, R"(,"stream":true,"stream_options":{"include_usage":true}})")));
+  EXPECT_TRUE(client.ReceiveUntil(R"("delta":{"content":")"));  // the first token waits for no KV
+  decode.Release();
+  const TestResponse response = client.Receive();
+  EXPECT_THAT(response.body, AllOf(HasSubstr(R"("cached_tokens":3)"), HasSubstr("[DONE]")));
+  EXPECT_EQ(Count(response.body, R"("delta":{"content":")"), Tokens("split answer").size());
   ASSERT_EQ(decode.decodes().size(), 1u);
   ASSERT_EQ(prefill.prefills().size(), 1u);
   EXPECT_EQ(decode.decodes()[0].source().endpoint(), "tcp://127.0.0.1:1");
