@@ -120,9 +120,10 @@ TEST_F(Faults, AReaderThatTakesNothingIsCutOffInWords) {
   Node small(WorkerRole::kDecode, Model(), 8);
   grpc::ClientContext context;
   auto reader = small.stub->Decode(&context, Local(MakeSpec(1, MakePrompt(1, 20), 90000)));
+  v1::DecodeEvent event;
+  ASSERT_TRUE(reader->Read(&event));
   EXPECT_TRUE(small.AtRest());
   EXPECT_EQ(small.worker->Status().counters.too_slow, 1u);
-  v1::DecodeEvent event;
   while (reader->Read(&event)) {
   }
   EXPECT_FALSE(reader->Finish().ok());

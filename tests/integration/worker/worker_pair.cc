@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sodium.h>
 
 #include "services/kv_transfer/transport/zmq_wire.h"
 
@@ -22,7 +23,10 @@ Node::Node(WorkerRole role, const FakeRunnerOptions& model, int64_t emission_buf
   models.push_back(runner.get());
   std::vector<std::unique_ptr<ModelRunner>> runners;
   runners.push_back(std::move(runner));
-  auto wire = NewZmqTransport({});
+  ZmqOptions keys{.curve_public_key = std::string(32, 0), .curve_secret_key = std::string(32, 0)};
+  crypto_box_keypair(reinterpret_cast<unsigned char*>(keys.curve_public_key.data()),
+                     reinterpret_cast<unsigned char*>(keys.curve_secret_key.data()));
+  auto wire = NewZmqTransport(keys);
   EXPECT_TRUE(wire.ok()) << wire.status();
   auto started = Worker::Start(options, std::move(runners), *std::move(wire), &clock);
   EXPECT_TRUE(started.ok()) << started.status();
