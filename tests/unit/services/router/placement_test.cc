@@ -1,0 +1,104 @@
+#include "services/router/policy/placement.h"
+
+#include <gtest/gtest.h>
+
+namespace baton::router {
+namespace {
+
+RankView Rank(uint64_t worker, WorkerRole role) {
+  return {.ref = {worker, 0},
+          .role = role,
+          .healthy = true,
+          .fingerprint = "a",
+          .page_tokens = 16,
+          .total_pages = 100,
+          .free_pages = 100};
+}
+RankView Decode(uint64_t worker) {
+  return Rank(worker, WorkerRole::kDecode);
+}
+RankView Prefill(uint64_t worker) {
+  return Rank(worker, WorkerRole::kPrefill);
+}
+
+constexpr PlacementConfig kConfig{.direct_below_tokens = 64};
+const PlacementRequest kLong{.prompt_tokens = 200};
+
+TEST(Placement, LeastLoadedOfEachRole) {
+  std::vector<RankView> ranks = {Decode(1), Decode(2), Prefill(3), Prefill(4)};
+  ranks[0].running = 3;
+  ranks[2].backlog_tokens = 500;
+  const auto placed = PlaceLeastLoaded(kConfig, ranks, kLong);
+  ASSERT_TRUE(placed.ok());
+  EXPECT_EQ(placed->decode.worker, 2u);
+  EXPECT_EQ(placed->prefill->worker, 4u);
+}
+
+TEST(Placement, OwnStreamsCountAtOnce) {
+  std::vector<RankView> ranks = {Decode(1), Decode(2)};
+  ranks[0].own_streams = 1;
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, kLong)->decode.worker, 2u);
+  ranks[1].running = 1;
+  ranks[1].fresh_streams = 1;
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, kLong)->decode.worker, 1u);
+}
+
+TEST(Placement, ShortOrCachedPromptsGoStraightToDecode) {
+  const std::vector<RankView> ranks = {Decode(1), Prefill(2)};
+  EXPECT_FALSE(PlaceLeastLoaded(kConfig, ranks, {.prompt_tokens = 63})->prefill.has_value());
+  EXPECT_TRUE(PlaceLeastLoaded(kConfig, ranks, {.prompt_tokens = 64})->prefill.has_value());
+  EXPECT_FALSE(
+      PlaceLeastLoaded(kConfig, ranks, {.prompt_tokens = 200, .cached_tokens = 150})->prefill.has_value());
+}
+
+TEST(Placement, DecodeAloneWithoutPrefillOfEqualFingerprint) {
+  std::vector<RankView> ranks = {Decode(1), Prefill(2)};
+  ranks[1].fingerprint = "b";
+  EXPECT_FALSE(PlaceLeastLoaded(kConfig, ranks, kLong)->prefill.has_value());
+  EXPECT_FALSE(PlaceLeastLoaded(kConfig, {Decode(1)}, kLong)->prefill.has_value());
+}
+
+TEST(Placement, OnlyHealthyUndrainedDecodeRanks) {
+  std::vector<RankView> ranks = {Decode(1), Decode(2), Prefill(3)};
+  ranks[0].draining = true;
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, kLong)->decode.worker, 2u);
+  ranks[1].healthy = false;
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, kLong).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, {}, kLong).status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(Placement, SuspectsAndTriedRanksAreLastResorts) {
+  std::vector<RankView> ranks = {Decode(1), Decode(2)};
+  ranks[0].suspect = true;
+  ranks[1].running = 50;
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, kLong)->decode.worker, 2u);
+  ranks[0].suspect = false;
+  PlacementRequest again = kLong;
+  again.avoid = {{1, 0}};
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, again)->decode.worker, 2u);
+  again.avoid.push_back({2, 0});
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, again)->decode.worker, 1u) << "nothing else is left";
+}
+
+TEST(Placement, PagesMustFitEverAndBetterNow) {
+  std::vector<RankView> ranks = {Decode(1), Decode(2)};
+  ranks[0].free_pages = 2;
+  ranks[1].running = 9;
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, kLong)->decode.worker, 2u);
+  ranks[0].total_pages = ranks[1].total_pages = 10;
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, kLong).status().code(), absl::StatusCode::kInvalidArgument);
+  ranks[0].total_pages = 100;
+  ranks[0].max_context = 100;
+  EXPECT_FALSE(PlaceLeastLoaded(kConfig, ranks, kLong).ok());
+}
+
+TEST(Placement, TiesRotate) {
+  std::vector<RankView> ranks = {Decode(1), Decode(2)};
+  ranks[0].placed = 1;
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, kLong)->decode.worker, 2u);
+  ranks[1].placed = 1;
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, kLong)->decode.worker, 1u);
+}
+
+}  // namespace
+}  // namespace baton::router
