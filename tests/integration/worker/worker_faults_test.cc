@@ -118,8 +118,15 @@ TEST_F(Faults, DrainLetsTheShortFinishAndCutsTheLongOff) {
 
 TEST_F(Faults, AReaderThatTakesNothingIsCutOffInWords) {
   Node small(WorkerRole::kDecode, Model(), 8);
+  grpc::ChannelArguments narrow;
+  narrow.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  narrow.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 4096);
+  const auto stub = v1::Worker::NewStub(grpc::CreateCustomChannel(
+      small.server->address().ToString(), grpc::InsecureChannelCredentials(), narrow));
+  v1::DecodeRequest request = Local(MakeSpec(1, MakePrompt(1, 20), 90000));
+  request.mutable_spec()->set_top_logprobs(20);
   grpc::ClientContext context;
-  auto reader = small.stub->Decode(&context, Local(MakeSpec(1, MakePrompt(1, 20), 90000)));
+  auto reader = stub->Decode(&context, request);
   v1::DecodeEvent event;
   ASSERT_TRUE(reader->Read(&event));
   EXPECT_TRUE(small.AtRest());
