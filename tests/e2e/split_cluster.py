@@ -12,7 +12,7 @@ import urllib.request
 def stream_completion(port, request):
     """Streams one /v1/completions request; returns its token ids. Closes early after request["cancel_after"] tokens."""
     body = {key: value for key, value in request.items() if key != "cancel_after"}
-    body.update(model="default", stream=True, ignore_eos=True, return_token_ids=True)
+    body.update(stream=True, ignore_eos=True, return_token_ids=True)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=900)
     tokens = []
     try:
@@ -114,14 +114,16 @@ class Cluster:
     def counters(self):
         """Preemptions and prefix hits of all ranks, and how the decode workers' pulls ended."""
         totals = {"preemptions": 0, "prefix_hits": 0, "held": 0, "lost": 0}
-        for worker in self.status()["workers"]:
-            for rank in worker["ranks"]:
-                totals["preemptions"] += rank["preemptions"]
-                totals["prefix_hits"] += rank["prefix_hits"]
-        for index in range(self.decodes):
-            for name, value in read_metrics(self._address(f"decode{index}")["http"]).items():
-                if name.startswith("baton_handoffs") and 'side="reader"' in name:
-                    totals["held" if 'outcome="held"' in name else "lost"] += int(value)
+        for name in self.addresses:
+            if name == "router":
+                continue
+            for sample, value in read_metrics(self._address(name)["http"]).items():
+                if sample.startswith("baton_preemptions_total"):
+                    totals["preemptions"] += int(value)
+                elif sample.startswith("baton_prefix_hits_total"):
+                    totals["prefix_hits"] += int(value)
+                elif sample.startswith("baton_handoffs_total") and 'side="reader"' in sample:
+                    totals["held" if 'outcome="held"' in sample else "lost"] += int(value)
         return totals
 
     def wait_idle(self):

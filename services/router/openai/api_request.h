@@ -33,6 +33,7 @@ struct ApiRequest {
   std::optional<uint64_t> seed;
   int32_t top_logprobs = -1;  // -1: no logprobs
   bool ignore_eos = false;
+  bool return_token_ids = false;  // answers carry the generated tokens' ids beside their text
 };
 
 }  // namespace baton::router

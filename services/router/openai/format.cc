@@ -51,6 +51,10 @@ std::string FinishJson(absl::string_view reason) {
   return reason.empty() ? "null" : JsonString(reason);
 }
 
+std::string TokenIdsField(absl::Span<const TokenId> ids) {
+  return ids.empty() ? std::string() : absl::StrCat(R"(,"token_ids":[)", absl::StrJoin(ids, ","), "]");
+}
+
 }  // namespace
 
 std::string SseEvent(absl::string_view json) {
@@ -107,7 +111,7 @@ std::string AnswerFormat::Whole(absl::Span<const ChoiceResult> choices, const Us
       absl::StrAppend(&list, R"(,"text":)", JsonString(choice.text));
     }
     absl::StrAppend(&list, R"(,"logprobs":)", Logprobs(choice.scores), R"(,"finish_reason":)",
-                    FinishJson(choice.finish_reason), "}");
+                    FinishJson(choice.finish_reason), TokenIdsField(choice.token_ids), "}");
   }
   return absl::StrCat(Head(chat ? "chat.completion" : "text_completion"), R"(,"choices":[)", list,
                       R"(],"usage":)", UsageJson(usage), "}");
@@ -126,8 +130,8 @@ std::string AnswerFormat::RoleEvent(uint32_t index) const {
 }
 
 std::string AnswerFormat::TextEvent(uint32_t index, absl::string_view text,
-                                    absl::Span<const TokenScore> scores,
-                                    absl::string_view finish_reason) const {
+                                    absl::Span<const TokenScore> scores, absl::string_view finish_reason,
+                                    absl::Span<const TokenId> token_ids) const {
   const std::string logprobs = scores.empty() ? "null" : Logprobs(scores);
   std::string body;
   if (kind_ == ApiKind::kChat) {
@@ -137,7 +141,8 @@ std::string AnswerFormat::TextEvent(uint32_t index, absl::string_view text,
     body = absl::StrCat(R"("text":)", JsonString(text));
   }
   return Event(absl::StrCat(R"({"index":)", index, ",", body, R"(,"logprobs":)", logprobs,
-                            R"(,"finish_reason":)", FinishJson(finish_reason), "}"));
+                            R"(,"finish_reason":)", FinishJson(finish_reason), TokenIdsField(token_ids),
+                            "}"));
 }
 
 std::string AnswerFormat::UsageEvent(const Usage& usage) const {

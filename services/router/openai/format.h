@@ -37,6 +37,7 @@ struct Usage {
 struct ChoiceResult {
   std::string text;
   std::vector<TokenScore> scores;
+  std::vector<TokenId> token_ids;  // empty: not wanted
   std::string finish_reason;
 };
 
@@ -52,7 +53,7 @@ class AnswerFormat {
   // Events of one choice. Role is a chat's first; finish_reason empty: not finished.
   std::string RoleEvent(uint32_t index) const;
   std::string TextEvent(uint32_t index, absl::string_view text, absl::Span<const TokenScore> scores,
-                        absl::string_view finish_reason) const;
+                        absl::string_view finish_reason, absl::Span<const TokenId> token_ids = {}) const;
   std::string UsageEvent(const Usage& usage) const;
 
  private:

@@ -175,6 +175,7 @@ std::optional<ApiError> ParseRequest(ApiKind kind, absl::string_view body, const
   ParseSampling(fields, out);
   ParseLogprobs(fields, out);
   out.ignore_eos = fields.Bool("ignore_eos", false);
+  out.return_token_ids = fields.Bool("return_token_ids", false);
   if (kind == ApiKind::kChat) {
     ParseMessages(fields, limits, out);
   } else {

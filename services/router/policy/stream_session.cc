@@ -1,6 +1,7 @@
 #include "services/router/policy/stream_session.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -136,11 +137,25 @@ SessionActions StreamSession::AttemptBroken(const absl::Status& status, MonoTime
         absl::StrCat("the stream broke after ", emission_.next_position(), " tokens: ", status.message()))});
   }
   last_error_ = status;
-  if (counts_.attempts >= config_.max_attempts) return End(Fail{status});
+  if (status.code() == absl::StatusCode::kResourceExhausted) return WaitForRoom(status, now);
+  if (++failures_ >= config_.max_attempts) return End(Fail{status});
+  return BackOff(config_.retry_backoff * failures_, now);
+}
+
+SessionActions StreamSession::WaitForRoom(const absl::Status& status, MonoTime now) {
+  if (refusals_++ == 0) room_deadline_ = now + config_.capacity_timeout;
+  if (now >= room_deadline_) return End(Fail{status});
+  tried_ = {placement_.decode};
+  const double doublings = std::min<uint32_t>(refusals_ - 1, 30);
+  const absl::Duration pause = config_.min_capacity_pause * std::exp2(doublings);
+  return BackOff(std::min({pause, config_.max_capacity_pause, room_deadline_ - now}), now);
+}
+
+SessionActions StreamSession::BackOff(absl::Duration pause, MonoTime now) {
   SessionActions actions;
   CancelCalls(actions);
   state_ = State::kBackoff;
-  timer_ = now + config_.retry_backoff * counts_.attempts;
+  timer_ = now + pause;
   return actions;
 }
 

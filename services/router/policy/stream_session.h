@@ -10,6 +10,9 @@
 // - Before any token is out, an attempt that was refused, broken or timed out is cancelled on both sides and
 // placed again as
 //   n + 1, elsewhere if possible, at most max_attempts in all; INVALID_ARGUMENT is never tried again.
+// - RESOURCE_EXHAUSTED before any token is no failure of the attempt: the stream waits for room, asking again
+// after growing
+//   pauses, until capacity_timeout.
 // - After the first token, a broken decode call ends the stream in an explicit error. A prefill call that
 // breaks then
 //   changes nothing: decode finds its handoff lost and recomputes.
@@ -41,7 +44,10 @@ struct SessionConfig {
   absl::Duration accept_timeout = absl::Seconds(10);        // OpenDecode to DecodeAccepted
   absl::Duration first_token_timeout = absl::Seconds(300);  // DecodeAccepted to the first token
   absl::Duration stall_timeout = absl::Seconds(60);       // between tokens, and last token to DecodeFinished
-  absl::Duration retry_backoff = absl::Milliseconds(20);  // before attempt n: n times this
+  absl::Duration retry_backoff = absl::Milliseconds(20);  // after the n-th failure: n times this
+  absl::Duration capacity_timeout = absl::Seconds(30);    // from the first refusal for want of room
+  absl::Duration min_capacity_pause = absl::Milliseconds(10);   // doubled at each refusal,
+  absl::Duration max_capacity_pause = absl::Milliseconds(500);  // up to this
 };
 
 struct SessionSpec {
@@ -146,6 +152,8 @@ class StreamSession {
   void PlaceNext(SessionActions& actions);
   SessionActions OfferToken(Attempt attempt, const StreamToken& token, MonoTime now);
   SessionActions AttemptBroken(const absl::Status& status, MonoTime now);
+  SessionActions WaitForRoom(const absl::Status& status, MonoTime now);
+  SessionActions BackOff(absl::Duration pause, MonoTime now);
   SessionActions End(SessionAction last);
 
   const SessionConfig config_;
@@ -158,6 +166,9 @@ class StreamSession {
   MonoTime timer_ = absl::InfiniteFuture();  // of the state: accept, first token, stall or backoff
   std::vector<RankRef> tried_;
   absl::Status last_error_;
+  uint32_t failures_ = 0;  // of attempts, want of room not counted
+  uint32_t refusals_ = 0;  // for want of room
+  MonoTime room_deadline_ = absl::InfiniteFuture();
   StreamEmission emission_;
   SessionCounts counts_;
 };

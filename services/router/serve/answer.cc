@@ -29,6 +29,7 @@ bool Answer::Add(uint32_t choice, TextPiece piece) {
   result.text += piece.text;
   result.scores.insert(result.scores.end(), std::make_move_iterator(piece.scores.begin()),
                        std::make_move_iterator(piece.scores.end()));
+  result.token_ids.insert(result.token_ids.end(), piece.token_ids.begin(), piece.token_ids.end());
   return true;
 }
 
@@ -48,7 +49,7 @@ bool Answer::Send(uint32_t choice, const TextPiece& piece, absl::string_view rea
   std::string events;
   if (kind_ == ApiKind::kChat && !role_sent_[choice]) events = format_.RoleEvent(choice);
   role_sent_[choice] = true;
-  events += format_.TextEvent(choice, piece.text, piece.scores, reason);
+  events += format_.TextEvent(choice, piece.text, piece.scores, reason, piece.token_ids);
   return exchange_->Write(events);
 }
 

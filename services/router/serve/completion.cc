@@ -124,7 +124,7 @@ void Completion::StartStreams() {
       GenerateSpec spec = SpecFor(prompt, i);
       TextAssembler text(*context_.text.tokenizer, request_.stop,
                          spec.ignore_eos ? std::vector<TokenId>() : spec.stop_tokens,
-                         request_.top_logprobs >= 0);
+                         request_.top_logprobs >= 0, request_.return_token_ids);
       auto driver =
           std::make_shared<StreamDriver>(context_.cluster, context_.session, deadline_,
                                          static_cast<uint32_t>(choices_.size()), std::move(spec), self, post);

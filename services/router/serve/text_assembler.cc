@@ -6,15 +6,22 @@
 namespace baton::router {
 
 TextAssembler::TextAssembler(const Tokenizer& tokenizer, std::vector<std::string> stops,
-                             std::vector<TokenId> stop_tokens, bool scores)
+                             std::vector<TokenId> stop_tokens, bool scores, bool token_ids)
     : tokenizer_(tokenizer),
       decoder_(tokenizer),
       scanner_(std::move(stops)),
       stop_tokens_(std::move(stop_tokens)),
-      scores_(scores) {}
+      scores_(scores),
+      token_ids_(token_ids) {}
 
 TextPiece TextAssembler::Append(const StreamToken& token) {
   if (scanner_.stopped()) return {};
+  TextPiece piece = AppendText(token);
+  if (token_ids_) piece.token_ids.push_back(token.token);
+  return piece;
+}
+
+TextPiece TextAssembler::AppendText(const StreamToken& token) {
   if (std::find(stop_tokens_.begin(), stop_tokens_.end(), token.token) != stop_tokens_.end()) return {};
   if (scores_) held_scores_.push_back(Score(token));
   const std::string text = decoder_.Append(token.token);

@@ -16,14 +16,15 @@ namespace baton::router {
 struct TextPiece {
   std::string text;
   std::vector<TokenScore> scores;
-  bool empty() const { return text.empty() && scores.empty(); }
+  std::vector<TokenId> token_ids;  // every token as it comes, stop tokens and those of held text included
+  bool empty() const { return text.empty() && scores.empty() && token_ids.empty(); }
 };
 
 class TextAssembler {
  public:
   // `stop_tokens` end the text and are no part of it; empty if nothing ends it (ignore_eos).
   TextAssembler(const Tokenizer& tokenizer, std::vector<std::string> stops, std::vector<TokenId> stop_tokens,
-                bool scores);
+                bool scores, bool token_ids = false);
 
   // What is new and certain. After a stop string: nothing.
   TextPiece Append(const StreamToken& token);
@@ -33,6 +34,7 @@ class TextAssembler {
 
  private:
   TextPiece Release(std::string text, bool all);
+  TextPiece AppendText(const StreamToken& token);
   TokenScore Score(const StreamToken& token) const;
 
   const Tokenizer& tokenizer_;
@@ -40,6 +42,7 @@ class TextAssembler {
   StopScanner scanner_;
   const std::vector<TokenId> stop_tokens_;
   const bool scores_;
+  const bool token_ids_;
   uint32_t decoded_bytes_ = 0;  // by the decoder so far
   uint32_t released_bytes_ = 0;
   std::vector<TokenScore> held_scores_;
