@@ -21,7 +21,6 @@ enum class WorkerRole : uint8_t { kPrefill, kDecode };
 enum class KvOutcome : uint8_t { kUnspecified, kHeld, kLost, kLocal };
 
 // --- calls
-// ------------------------------------------------------------------------------------------------------------
 
 struct DecodeCall {
   StreamId stream;
@@ -41,7 +40,6 @@ struct PrefillCall {
 };
 
 // --- what a call's client is told
-// ---------------------------------------------------------------------------------------
 
 struct DecodeAccepted {
   int64_t cached_tokens = 0;
@@ -70,7 +68,6 @@ using CallEvent =
     std::variant<DecodeAccepted, GeneratedToken, DecodeFinished, PrefillFirstToken, PrefillHandoffEnded>;
 
 // --- actions
-// ------------------------------------------------------------------------------------------------------------
 
 struct SendEngine {
   uint32_t rank = 0;
