@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -20,6 +21,7 @@ namespace baton::router {
 namespace {
 
 constexpr uintmax_t kMaxFileBytes = 1u << 20;
+constexpr std::chrono::seconds kSettleTime(2);  // coarser than any file system's clock
 
 bool SplitHostPort(absl::string_view text, std::string* host, std::string* port) {
   const size_t colon = text.rfind(':');
@@ -95,9 +97,10 @@ struct Discovery::Impl {
     if (config.file.empty()) return;
     std::error_code error;
     const auto written = std::filesystem::last_write_time(config.file, error);
-    if (!error && read_once && written == last_written) return;
+    if (!error && read_once && written == last_written && settled) return;
     auto endpoints = ReadWorkersFile(config.file);
     if (!error) last_written = written;
+    settled = std::filesystem::file_time_type::clock::now() - written > kSettleTime;
     if (endpoints.ok()) {
       from_file = *std::move(endpoints);
       file_failed = false;
@@ -153,6 +156,7 @@ struct Discovery::Impl {
   std::vector<std::string> from_file, from_dns, published;
   std::filesystem::file_time_type last_written;
   bool read_once = false;
+  bool settled = false;  // a later change would have another modification time
   bool published_once = false;
   bool file_failed = false;
   bool dns_failed = false;
