@@ -42,7 +42,7 @@ def process_lives(pid):
 class LocalCluster:
     def __init__(self, *options):
         self.state = tempfile.mkdtemp(prefix="baton-e2e-")
-        self.environment = dict(os.environ, XDG_RUNTIME_DIR=self.state)
+        self.environment = dict(os.environ, XDG_STATE_HOME=self.state)
         up = self.ctl("up", "--model", model_path(), "--port", "0", "--detach", *options)
         if up.returncode != 0:
             logs = self.ctl("logs", "-n", "30").stdout

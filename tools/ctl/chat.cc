@@ -7,6 +7,7 @@
 #include "common/status_macros.h"
 #include "tools/ctl/commands.h"
 #include "tools/ctl/http.h"
+#include "tools/ctl/left_over.h"
 #include "tools/ctl/sse.h"
 
 namespace baton::ctl {
@@ -48,7 +49,8 @@ absl::StatusOr<std::string> Ask(const std::string& url, const std::string& model
 
 absl::StatusOr<std::string> FindUrl(const Surroundings& here, const ChatOptions& options) {
   if (!options.url.empty()) return options.url;
-  const auto record = ReadRecord(ClusterFolder(here.state_root, options.name));
+  const auto record = FindCluster(here, ClusterFolder(here.state_root, options.name));
+  if (absl::IsPermissionDenied(record.status())) return record.status();
   if (!record.ok())
     return absl::NotFoundError(
         absl::StrCat("no cluster named '", options.name, "' runs here: ./baton up starts one"));

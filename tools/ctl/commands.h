@@ -12,7 +12,7 @@ namespace baton::ctl {
 
 // What main knows of the surroundings.
 struct Surroundings {
-  std::string state_root;  // one folder a cluster below it
+  std::string state_root;  // STATE/baton/HOST: one folder a cluster below it
   std::string self;        // absolute path of this program
   bool terminal = false;   // stdout is one
 };
@@ -28,8 +28,5 @@ int Fail(const std::string& what);
 
 // The id that GET /v1/models gives first. UNAVAILABLE if the server doesn't say.
 absl::StatusOr<std::string> ServedModel(const std::string& url);
-
-// Removes what a cluster left in its folder, and the root if it was the last.
-void RemoveFolder(const Surroundings& here, const ClusterFolder& folder);
 
 }  // namespace baton::ctl

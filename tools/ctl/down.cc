@@ -8,7 +8,7 @@
 #include "common/clock.h"
 #include "tools/ctl/commands.h"
 #include "tools/ctl/files.h"
-#include "tools/ctl/supervisor.h"
+#include "tools/ctl/left_over.h"
 
 namespace baton::ctl {
 namespace {
@@ -41,28 +41,21 @@ int Down(const Surroundings& here, const DownOptions& options) {
     return 0;
   }
   const absl::Duration grace = absl::Seconds(options.grace_s);
-  if (const auto record = ReadRecord(folder); record.ok()) {
-    StopSupervisor(record->supervisor, folder, grace);
+  absl::StatusOr<ClusterRecord> record = FindCluster(here, folder);
+  if (absl::IsPermissionDenied(record.status())) return Fail(std::string(record.status().message()));
+  if (record.ok()) {
+    const ProcessId supervisor = record->supervisor;
+    StopSupervisor(supervisor, folder, grace);
+    // The supervisor replaces its record while it stops; what it could not stop, or left behind when it was
+    // killed, ends here.
+    record = ReadRecord(folder);
+    const auto stopped = record.ok() ? StopLeftOver(*record, grace) : 0;
+    if (!stopped.ok()) return Fail(std::string(stopped.status().message()));
   }
-  // The supervisor replaces its record while it stops; what it could not stop, or left behind when it was
-  // killed, ends here.
-  if (const auto record = ReadRecord(folder); record.ok()) {
-    std::vector<ProcessId> left = {record->supervisor};
-    for (const ProcessRecord& process : record->processes) left.push_back(process.id);
-    StopProcesses(left, grace);
-    for (const ProcessId& process : left) {
-      if (IsAlive(process)) return Fail(absl::StrCat("process ", process.pid, " cannot be stopped"));
-    }
-  }
-  RemoveFolder(here, folder);
+  const absl::Status removed = RemoveFolder(here, folder, record.ok() ? record->supervisor : ProcessId{});
+  if (!removed.ok()) return Fail(std::string(removed.message()));
   absl::PrintF("baton: stopped; nothing is left but the build and the caches\n");
   return 0;
-}
-
-void RemoveFolder(const Surroundings& here, const ClusterFolder& folder) {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder.path(), ignored);
-  std::filesystem::remove(here.state_root, ignored);
 }
 
 }  // namespace baton::ctl

@@ -47,12 +47,19 @@ absl::Status MakePrivateFolder(const std::string& path) {
   }
   if (mkdir(path.c_str(), 0700) == 0) return absl::OkStatus();
   if (errno != EEXIST) return absl::ErrnoToStatus(errno, absl::StrCat("cannot create ", path));
+  return CheckPrivateFolder(path);
+}
+
+absl::Status CheckPrivateFolder(const std::string& path) {
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0)
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot look at ", path));
   if (!S_ISDIR(info.st_mode) || info.st_uid != getuid()) {
     return absl::PermissionDeniedError(
-        absl::StrCat(path, " is not a folder of this user: remove it, or set XDG_RUNTIME_DIR"));
+        absl::StrCat(path, " is not a folder of this user: remove it, or set XDG_STATE_HOME"));
+  }
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return absl::PermissionDeniedError(absl::StrCat("others may write to ", path, ": chmod go-w ", path));
   }
   return absl::OkStatus();
 }

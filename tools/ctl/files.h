@@ -17,8 +17,11 @@ absl::StatusOr<std::string> ReadFile(const std::string& path);
 // Readers see the old content or the new, never a part.
 absl::Status WriteFileAtomically(const std::string& path, const std::string& content);
 
-// Creates `path` (and its parents) for this user only; PERMISSION_DENIED if another user owns it.
+// Creates `path` (and its parents) for this user only; one that exists is checked.
 absl::Status MakePrivateFolder(const std::string& path);
+// PERMISSION_DENIED if `path` is a link, or another user owns it or may write to it; NOT_FOUND if there is
+// none.
+absl::Status CheckPrivateFolder(const std::string& path);
 
 // The last `count` lines of a file; empty if it does not exist. Reads at most its last megabyte.
 std::vector<std::string> LastLines(const std::string& path, size_t count);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "tools/ctl/commands.h"
 #include "tools/ctl/files.h"
+#include "tools/ctl/left_over.h"
 
 namespace baton::ctl {
 namespace {
@@ -30,6 +31,8 @@ void PrintWithPrefix(const std::string& prefix, const std::vector<std::string>& 
 
 int Logs(const Surroundings& here, const LogsOptions& options) {
   const ClusterFolder folder(here.state_root, options.name);
+  if (const auto cluster = FindCluster(here, folder); absl::IsPermissionDenied(cluster.status()))
+    return Fail(std::string(cluster.status().message()));
   std::set<std::string> names = LogNames(folder);
   if (names.empty()) {
     Fail("no cluster runs here, so there are no logs: ./baton up starts one");

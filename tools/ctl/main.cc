@@ -1,6 +1,6 @@
 // baton-ctl: starts, watches and stops a cluster on this machine, and talks to it. `./baton` runs it.
 
-#include <sys/stat.h>
+#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +11,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "tools/ctl/commands.h"
-#include "tools/ctl/files.h"
 #include "tools/ctl/supervisor.h"
 
 namespace baton::ctl {
@@ -23,23 +22,35 @@ int Fail(const std::string& what) {
 
 namespace {
 
+// The same in a login session and under cron, and in no folder that others share.
+std::string StateHome() {
+  const char* chosen = getenv("XDG_STATE_HOME");
+  if (chosen != nullptr && chosen[0] == '/') return chosen;
+  const char* home = getenv("HOME");
+  const passwd* user = home == nullptr ? getpwuid(getuid()) : nullptr;
+  return absl::StrCat(home != nullptr ? home : user != nullptr ? user->pw_dir : "", "/.local/state");
+}
+
+// A home may be mounted on several machines; what runs on one means nothing on another.
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 && name[0] != '\0' ? name : "localhost";
+}
+
 Surroundings Look() {
   Surroundings here;
   std::error_code error;
-  const char* runtime = getenv("XDG_RUNTIME_DIR");
-  const bool usable = runtime != nullptr && access(runtime, W_OK) == 0;
-  const std::string base = usable ? runtime : std::filesystem::temp_directory_path(error).string();
-  here.state_root = absl::StrCat(base, "/baton-", getuid());
+  here.state_root = absl::StrCat(StateHome(), "/baton/", HostName());
   here.self = std::filesystem::read_symlink("/proc/self/exe", error).string();
   here.terminal = isatty(STDOUT_FILENO) == 1;
   return here;
 }
 
-// The supervisor process of a cluster: `baton-ctl supervise FOLDER`, started by `up`.
-int Supervise(const std::string& path) {
+// The supervisor process of a cluster: `baton-ctl supervise FOLDER SPEC`, started by `up`. Only the one that
+// gets the folder's lock writes its spec there.
+int Supervise(const std::string& path, const std::string& text) {
   const ClusterFolder folder(path);
-  const auto text = ReadFile(folder.Spec());
-  const auto spec = text.ok() ? ParseSpec(*text) : text.status();
+  const auto spec = ParseSpec(text);
   if (!spec.ok()) return Fail(std::string(spec.status().message()));
   auto supervisor = Supervisor::Create(folder, *spec);
   if (!supervisor.ok()) return Fail(std::string(supervisor.status().message()));
@@ -69,7 +80,7 @@ int Main(const std::vector<std::string>& words) {
     return RunParsed(command, ParseLogs(rest), [&](const LogsOptions& logs) { return Logs(here, logs); });
   if (command == "chat")
     return RunParsed(command, ParseChat(rest), [&](const ChatOptions& chat) { return Chat(here, chat); });
-  if (command == "supervise" && rest.size() == 1) return Supervise(rest[0]);
+  if (command == "supervise" && rest.size() == 2) return Supervise(rest[0], rest[1]);
   return Fail("this program is run by ./baton (./baton help)");
 }
 

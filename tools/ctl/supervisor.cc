@@ -1,15 +1,13 @@
 #include "tools/ctl/supervisor.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
@@ -22,24 +20,23 @@ const std::vector<int> kSignals = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
 constexpr absl::Duration kTick = absl::Milliseconds(50);
 constexpr absl::Duration kWorkerGrace = absl::Seconds(5);
 
-}  // namespace
-
-Supervisor::LockFile::~LockFile() {
-  if (fd_ >= 0) close(fd_);
+// A router that was given any free port keeps the one it found: its clients know it.
+void PinPort(ProcessPlan& router, const std::string& address) {
+  for (std::string& word : router.command) {
+    if (absl::StartsWith(word, "--listen=") && absl::EndsWith(word, ":0"))
+      word = absl::StrCat(word.substr(0, word.size() - 2), address.substr(address.rfind(':')));
+  }
 }
 
+}  // namespace
+
 absl::StatusOr<Supervisor> Supervisor::Create(const ClusterFolder& folder, const ClusterSpec& spec) {
-  const int fd = open(folder.Lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", folder.Lock()));
-  LockFile lock(fd);
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("a cluster named '", spec.name, "' is running already"));
-  }
+  BATON_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::Take(folder));
+  BATON_RETURN_IF_ERROR(WriteFileAtomically(folder.Spec(), ToJson(spec)));
   return Supervisor(std::move(lock), folder, spec);
 }
 
-Supervisor::Supervisor(LockFile lock, const ClusterFolder& folder, const ClusterSpec& spec)
+Supervisor::Supervisor(FolderLock lock, const ClusterFolder& folder, const ClusterSpec& spec)
     : lock_(std::move(lock)), folder_(folder) {
   for (ProcessPlan& plan : PlanCluster(spec, folder)) {
     Child child;
@@ -53,9 +50,7 @@ Supervisor::Supervisor(LockFile lock, const ClusterFolder& folder, const Cluster
 absl::Status Supervisor::Run(absl::Duration grace) {
   BlockSignals(kSignals);
   if (const auto left_over = ReadRecord(folder_); left_over.ok()) {
-    std::vector<ProcessId> processes;
-    for (const ProcessRecord& process : left_over->processes) processes.push_back(process.id);
-    StopProcesses(processes, kWorkerGrace);
+    BATON_RETURN_IF_ERROR(StopLeftOver(*left_over, kWorkerGrace).status());
   }
   BATON_RETURN_IF_ERROR(WriteFileAtomically(folder_.Workers(), ""));
   for (Child& child : children_) Start(child);
@@ -137,6 +132,7 @@ void Supervisor::ReadAddresses() {
     child.reported = changed_ = true;
     child.record.grpc = addresses->grpc;
     child.record.http = addresses->http;
+    if (child.plan.role == "router") PinPort(child.plan, addresses->http);
     if (child.record.restarts > 0) Say(absl::StrCat(child.plan.name, " is back"));
   }
 }
@@ -198,16 +194,6 @@ bool Supervisor::StopRole(bool router, MonoTime deadline) {
 void Supervisor::Say(const std::string& what) const {
   fprintf(stderr, "%s %s\n", absl::FormatTime("%H:%M:%S", absl::Now(), absl::LocalTimeZone()).c_str(),
           what.c_str());
-}
-
-void StopProcesses(const std::vector<ProcessId>& processes, absl::Duration grace) {
-  const SteadyClock clock;
-  const MonoTime deadline = clock.Now() + grace;
-  const auto any_alive = [&processes] { return std::any_of(processes.begin(), processes.end(), IsAlive); };
-  for (const ProcessId& process : processes) Signal(process, SIGTERM);
-  while (any_alive() && clock.Now() < deadline) WaitForSignal({}, kTick);
-  for (const ProcessId& process : processes) Signal(process, SIGKILL);
-  while (any_alive() && clock.Now() < deadline + absl::Seconds(5)) WaitForSignal({}, kTick);
 }
 
 }  // namespace baton::ctl

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "common/clock.h"
 #include "tools/ctl/cluster_state.h"
+#include "tools/ctl/left_over.h"
 #include "tools/ctl/restart_policy.h"
 
 namespace baton::ctl {
@@ -27,7 +28,7 @@ std::vector<ProcessPlan> PlanCluster(const ClusterSpec& spec, const ClusterFolde
 
 class Supervisor {
  public:
-  // Takes the folder's lock. FAILED_PRECONDITION if another supervisor holds it.
+  // Takes the folder's lock and writes its spec. FAILED_PRECONDITION if another supervisor holds the lock.
   static absl::StatusOr<Supervisor> Create(const ClusterFolder& folder, const ClusterSpec& spec);
   Supervisor(Supervisor&&) = default;
 
@@ -44,17 +45,7 @@ class Supervisor {
     bool reported = false;  // its address file was read
   };
 
-  class LockFile {
-   public:
-    explicit LockFile(int fd) : fd_(fd) {}
-    LockFile(LockFile&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
-    ~LockFile();
-
-   private:
-    int fd_;
-  };
-
-  Supervisor(LockFile lock, const ClusterFolder& folder, const ClusterSpec& spec);
+  Supervisor(FolderLock lock, const ClusterFolder& folder, const ClusterSpec& spec);
 
   void Start(Child& child);
   void Reap();
@@ -66,7 +57,7 @@ class Supervisor {
   bool StopRole(bool router, MonoTime deadline);
   void Say(const std::string& what) const;
 
-  LockFile lock_;
+  FolderLock lock_;
   ClusterFolder folder_;
   SteadyClock clock_;
   std::vector<Child> children_;
@@ -74,8 +65,5 @@ class Supervisor {
   bool changed_ = true;
   bool stopping_ = false;
 };
-
-// Asks every live process of a record to end, then kills; for processes that are not this process's children.
-void StopProcesses(const std::vector<ProcessId>& processes, absl::Duration grace);
 
 }  // namespace baton::ctl

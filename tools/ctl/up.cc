@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "tools/ctl/commands.h"
 #include "tools/ctl/files.h"
+#include "tools/ctl/left_over.h"
 #include "tools/ctl/readiness.h"
 #include "tools/ctl/table.h"
 
@@ -20,6 +22,7 @@ namespace baton::ctl {
 namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(100);
+constexpr absl::Duration kLeftOverGrace = absl::Seconds(5);
 const std::vector<int> kStopSignals = {SIGINT, SIGTERM, SIGHUP};
 
 // Ok if a server may listen there now: found out before any process starts, to say it well.
@@ -144,6 +147,20 @@ int ReportRunning(const ClusterFolder& folder, const ClusterSpec& wanted, const 
   return 0;
 }
 
+// After the supervisor's end. Fails if it was killed and so left processes: they are stopped now. The folder
+// of a failed start stays, for its logs.
+int CleanUp(const Surroundings& here, const ClusterFolder& folder, const ProcessId& supervisor, bool remove) {
+  const auto record = ReadRecord(folder);
+  if (record.ok() && !(record->supervisor == supervisor)) return 0;
+  const bool killed = record.ok() && std::any_of(record->processes.begin(), record->processes.end(),
+                                                 [](const ProcessRecord& p) { return p.id.pid != 0; });
+  const auto stopped = record.ok() ? StopLeftOver(*record, kLeftOverGrace) : 0;
+  absl::Status cleaned = stopped.status();
+  if (cleaned.ok() && remove) cleaned = RemoveFolder(here, folder, supervisor);
+  if (!cleaned.ok()) return Fail(absl::StrCat(cleaned.message(), ": ./baton down tries again"));
+  return killed ? Fail("the supervisor was killed; what it left was stopped") : 0;
+}
+
 }  // namespace
 
 int Up(const Surroundings& here, UpOptions options) {
@@ -154,17 +171,17 @@ int Up(const Surroundings& here, UpOptions options) {
     return Fail(absl::StrCat("cannot read the model ", spec.model, ": ", strerror(errno)));
   spec.bin_dir = std::filesystem::path(here.self).parent_path().string();
   const ClusterFolder folder(here.state_root, spec.name);
-  if (const absl::Status made = MakePrivateFolder(folder.path()); !made.ok())
+  if (const absl::Status made = MakeFolder(here, folder); !made.ok())
     return Fail(std::string(made.message()));
   const auto running = ReadRecord(folder);
   if (running.ok() && IsAlive(running->supervisor)) return ReportRunning(folder, spec, *running);
-  absl::Status prepared = CheckPort(spec.host, spec.port);
-  prepared.Update(prepared.ok() ? WriteFileAtomically(folder.Spec(), ToJson(spec)) : prepared);
+  absl::Status prepared = running.ok() ? StopLeftOver(*running, kLeftOverGrace).status() : absl::OkStatus();
+  if (prepared.ok()) prepared = CheckPort(spec.host, spec.port);
   if (!prepared.ok()) return Fail(std::string(prepared.message()));
 
   BlockSignals(kStopSignals);
   const int64_t log_offset = FileSize(folder.Log("supervisor"));
-  const auto supervisor = Spawn({{here.self, "supervise", folder.path()},
+  const auto supervisor = Spawn({{here.self, "supervise", folder.path(), ToJson(spec)},
                                  folder.Log("supervisor"),
                                  true,
                                  options.detach ? 0 : SIGTERM});
@@ -174,8 +191,8 @@ int Up(const Surroundings& here, UpOptions options) {
   if (outcome != Wait::kReady) {
     Signal(*supervisor, SIGTERM);
     Accompany(*supervisor, folder, FileSize(folder.Log("supervisor")));
-    if (outcome == Wait::kInterrupted) RemoveFolder(here, folder);
-    return outcome == Wait::kInterrupted ? 130 : 1;
+    const bool interrupted = outcome == Wait::kInterrupted;
+    return CleanUp(here, folder, *supervisor, interrupted) != 0 ? 1 : interrupted ? 130 : 1;
   }
   if (const auto record = ReadRecord(folder); record.ok())
     PrintEndpoints(readiness.url(), readiness.model(), *record);
@@ -185,8 +202,7 @@ int Up(const Surroundings& here, UpOptions options) {
   }
   absl::PrintF("Ctrl-C drains and stops it.\n");
   Accompany(*supervisor, folder, log_offset);
-  RemoveFolder(here, folder);
-  return 0;
+  return CleanUp(here, folder, *supervisor, true);
 }
 
 }  // namespace baton::ctl

@@ -42,7 +42,7 @@ class CtlTest(unittest.TestCase):
         shutil.copy(os.path.join(os.environ["BATON_BIN_DIR"], "baton-ctl"), self.bin)
         self.model = os.path.join(self.folder, "model.gguf")
         open(self.model, "w").close()
-        self.environment = dict(os.environ, XDG_RUNTIME_DIR=self.state)
+        self.environment = dict(os.environ, XDG_STATE_HOME=self.state)
         self.addCleanup(lambda: self.ctl("down", "--grace", "1"))
 
     def ctl(self, *words, **options):
@@ -167,6 +167,64 @@ class CtlTest(unittest.TestCase):
         self.assertIn("draining", rest)
         self.assertFalse([pid for pid in pids if alive(pid)])
         self.assertEqual(os.listdir(self.state), [])
+
+    def test_the_foreground_stops_what_a_killed_supervisor_left_and_fails(self):
+        self.environment["FAKE_DEAF"] = "decode-0"
+        command = [os.path.join(self.bin, "baton-ctl"), "up", "--model", self.model, "--port", "0"]
+        up = subprocess.Popen(command, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for line in up.stdout:
+            if "Ctrl-C" in line:
+                break
+        cluster = self.cluster()
+        os.kill(cluster["supervisor"]["pid"], signal.SIGKILL)
+        rest, _ = up.communicate(timeout=30)
+        self.assertEqual(up.returncode, 1, rest)
+        self.assertIn("the supervisor was killed", rest)
+        self.assertFalse([process["id"]["pid"] for process in cluster["processes"] if alive(process["id"]["pid"])])
+        self.assertEqual(os.listdir(self.state), [])
+
+    def test_up_stops_what_is_left_before_it_looks_at_the_port(self):
+        self.environment["FAKE_DEAF"] = "router"
+        self.assertEqual(self.up().returncode, 0)
+        cluster = self.cluster()
+        port = self.process("router")["http"].rsplit(":", 1)[1]
+        os.kill(cluster["supervisor"]["pid"], signal.SIGKILL)
+        wait_for(lambda: not alive(cluster["supervisor"]["pid"]), "the supervisor's end")
+        dead = self.ctl("status", "--json")
+        self.assertEqual(dead.returncode, 3)
+        self.assertEqual(json.loads(dead.stdout)["cluster"]["supervisor"], cluster["supervisor"])
+        again = self.ctl("up", "--model", self.model, "--port", port, "--detach")
+        self.assertEqual(again.returncode, 0, again.stderr)
+
+    def test_a_router_that_dies_comes_back_on_its_port(self):
+        self.assertEqual(self.up().returncode, 0)
+        before = self.process("router")
+        os.kill(before["id"]["pid"], signal.SIGKILL)
+        wait_for(lambda: self.process("router")["restarts"] == 1 and self.process("router")["http"], "the restart")
+        self.assertEqual(self.process("router")["http"], before["http"])
+
+    def test_a_folder_that_others_may_write_to_is_not_trusted(self):
+        self.assertEqual(self.up().returncode, 0)
+        root = os.path.join(self.state, "baton")
+        os.chmod(root, 0o777)
+        for words in (["down"], ["status"], ["logs"], ["chat", "hello"], ["up", "--model", self.model, "--name", "other"]):
+            with self.subTest(words=words):
+                refused = self.ctl(*words)
+                self.assertEqual(refused.returncode, 1)
+                self.assertIn("others may write to " + root, refused.stderr)
+        os.chmod(root, 0o700)
+        self.assertEqual(self.ctl("down").returncode, 0)
+        self.assertEqual(os.listdir(self.state), [])
+
+    def test_two_ups_at_once_make_one_cluster(self):
+        command = [os.path.join(self.bin, "baton-ctl"), "up", "--model", self.model, "--port", "0", "--detach"]
+        ups = [subprocess.Popen([*command, "--decode", str(count)], env=self.environment, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL) for count in (1, 3)]
+        self.assertEqual(sorted(up.wait(timeout=60) for up in ups), [0, 1])
+        decodes = sum(process["role"] == "decode" for process in self.cluster()["processes"])
+        again = self.up("--decode", str(decodes))
+        self.assertIn("running already", again.stdout + again.stderr)
+        self.assertEqual(again.returncode, 0, again.stderr)
 
     def test_bad_options_say_what_to_do(self):
         for words, expected in ((["--decode", "0"], "--decode must be a whole number from 1"), (["--frob"], "unknown option --frob"),
