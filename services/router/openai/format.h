@@ -25,7 +25,7 @@ struct ScoredText {
 struct TokenScore {
   ScoredText chosen;
   std::vector<ScoredText> top;
-  uint32_t text_offset = 0;  // of the token's text in the choice's text, in bytes
+  uint32_t text_offset = 0;  // of the token's text in the choice's text, in code points
 };
 
 struct Usage {

@@ -43,9 +43,11 @@ void ParseStop(Fields& fields, ApiRequest& out) {
 void ParseStopTokens(Fields& fields, ApiRequest& out) {
   const json::value* ids = fields.Get("stop_token_ids");
   if (ids == nullptr) return;
-  if (!ids->is_array() || ids->get_array().size() > kMaxBiases) {
-    return fields.Fail("stop_token_ids", "'stop_token_ids' must be a short list of token ids",
-                       "invalid_type");
+  if (!ids->is_array() || ids->get_array().size() > kMaxStopTokens) {
+    return fields.Fail(
+        "stop_token_ids",
+        absl::StrCat("'stop_token_ids' must be a list of at most ", kMaxStopTokens, " token ids"),
+        "invalid_type");
   }
   for (const json::value& value : ids->get_array()) {
     const auto id = AsInteger(value, 0, kMaxToken);
@@ -127,6 +129,14 @@ void ParseLengths(Fields& fields, const ParseLimits& limits, ApiRequest& out) {
   }
 }
 
+// A list that holds something, and that `choice` does not turn off.
+void RefuseTools(Fields& fields, const char* name, const char* choice) {
+  const json::value* tools = fields.Get(name);
+  if (tools == nullptr || (tools->is_array() && tools->get_array().empty())) return;
+  const json::value* chosen = fields.Get(choice);
+  if (chosen == nullptr || *chosen != json::value("none")) fields.Refuse(name, absl::StrCat("'", name, "'"));
+}
+
 void RefuseUnsupported(Fields& fields, ApiKind kind) {
   if (kind == ApiKind::kCompletion) {
     if (fields.Bool("echo", false)) fields.Refuse("echo", "'echo'");
@@ -138,6 +148,8 @@ void RefuseUnsupported(Fields& fields, ApiKind kind) {
   if (named) fields.Refuse("tool_choice", "forcing a tool call");
   const json::value* function = fields.Get("function_call");
   if (function != nullptr && function->is_object()) fields.Refuse("function_call", "forcing a function call");
+  RefuseTools(fields, "tools", "tool_choice");
+  RefuseTools(fields, "functions", "function_call");
   if (fields.Get("audio") != nullptr) fields.Refuse("audio", "audio output");
   if (fields.Get("web_search_options") != nullptr) fields.Refuse("web_search_options", "web search");
   const json::value* format = fields.Get("response_format");

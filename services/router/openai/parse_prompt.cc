@@ -49,6 +49,14 @@ bool KnownRole(absl::string_view role) {
   return false;
 }
 
+bool CallsTools(const json::object& message) {
+  const json::value* calls = message.if_contains("tool_calls");
+  if (calls != nullptr && !calls->is_null() && !(calls->is_array() && calls->get_array().empty()))
+    return true;
+  const json::value* call = message.if_contains("function_call");
+  return call != nullptr && !call->is_null();
+}
+
 std::optional<std::vector<TokenId>> TokenList(const json::array& array) {
   std::vector<TokenId> tokens;
   tokens.reserve(array.size());
@@ -85,7 +93,12 @@ void ParseMessages(Fields& fields, const ParseLimits& limits, ApiRequest& out) {
       return fields.Fail(where + ".role", absl::StrCat("'", message.role, "' is not a role"),
                          "invalid_value");
     }
-    std::optional<std::string> text = ContentText(object->if_contains("content"), where + ".content", fields);
+    const json::value* content = object->if_contains("content");
+    if (message.role != "assistant" && (content == nullptr || content->is_null())) {
+      return fields.Fail(where + ".content", absl::StrCat("'", where, "' has no content"), "invalid_type");
+    }
+    if (CallsTools(*object)) return fields.Refuse(where + ".tool_calls", "a message's tool call");
+    std::optional<std::string> text = ContentText(content, where + ".content", fields);
     if (!text) return;
     message.content = std::move(*text);
     out.messages.push_back(std::move(message));

@@ -25,13 +25,15 @@ struct SamplingSpec {
   uint32_t choice_index = 0;
 };
 
+inline constexpr size_t kMaxStopTokens = 256;  // workers refuse more
+
 struct GenerateSpec {
   StreamId stream;
   std::shared_ptr<const std::vector<TokenId>> prompt;  // shared by the choices of a request
   SamplingSpec sampling;
   uint32_t max_tokens = 0;
-  std::vector<TokenId> stop_tokens;  // EOS included
-  bool ignore_eos = false;           // stop_tokens then end nothing
+  std::vector<TokenId> stop_tokens;  // EOS included, unless it is to be ignored
+  bool ignore_eos = false;           // as workers know it: stop_tokens end nothing; only if there are none
   int32_t top_logprobs = -1;         // -1: none
 };
 

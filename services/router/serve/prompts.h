@@ -18,6 +18,7 @@ namespace baton::router {
 struct ModelText {
   const Tokenizer* tokenizer = nullptr;
   const ChatTemplate* chat_template = nullptr;  // nullptr: the model has none; chats are refused
+  uint64_t longest_token_bytes = 0;             // LongestTokenBytes; 0: unknown
 };
 
 struct PromptLimits {
@@ -35,6 +36,9 @@ struct TokenizedRequest {
 
 inline constexpr uint32_t kDefaultCompletionTokens = 16;  // as OpenAI documents for /v1/completions
 
+uint64_t LongestTokenBytes(const Tokenizer& tokenizer);
+
+// Text that cannot fit, by its length alone, is refused without being tokenised.
 std::optional<ApiError> TokenizeRequest(const ModelText& model, const PromptLimits& limits,
                                         const ApiRequest& request, TokenizedRequest& out);
 

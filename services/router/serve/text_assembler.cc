@@ -4,6 +4,15 @@
 #include <utility>
 
 namespace baton::router {
+namespace {
+
+// Of valid UTF-8.
+uint32_t Characters(absl::string_view text) {
+  return static_cast<uint32_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; }));
+}
+
+}  // namespace
 
 TextAssembler::TextAssembler(const Tokenizer& tokenizer, std::vector<std::string> stops,
                              std::vector<TokenId> stop_tokens, bool scores, bool token_ids)
@@ -25,7 +34,7 @@ TextPiece TextAssembler::AppendText(const StreamToken& token) {
   if (std::find(stop_tokens_.begin(), stop_tokens_.end(), token.token) != stop_tokens_.end()) return {};
   if (scores_) held_scores_.push_back(Score(token));
   const std::string text = decoder_.Append(token.token);
-  decoded_bytes_ += static_cast<uint32_t>(text.size());
+  decoded_characters_ += Characters(text);
   return Release(scanner_.Append(text), false);
 }
 
@@ -38,13 +47,13 @@ TextPiece TextAssembler::Flush() {
 
 // Scores go out with the text that begins at or before them; those of a stop string's text never do.
 TextPiece TextAssembler::Release(std::string text, bool all) {
-  released_bytes_ += static_cast<uint32_t>(text.size());
+  released_characters_ += Characters(text);
   TextPiece piece{.text = std::move(text)};
   const bool cut = scanner_.stopped();
   auto first_kept = held_scores_.begin();
   for (; first_kept != held_scores_.end(); ++first_kept) {
-    const bool begun = first_kept->text_offset < released_bytes_;
-    const bool nothing_held = !scanner_.holding() && decoded_bytes_ == released_bytes_;
+    const bool begun = first_kept->text_offset < released_characters_;
+    const bool nothing_held = !scanner_.holding() && decoded_characters_ == released_characters_;
     if (!begun && (cut || !(all || nothing_held))) break;
     piece.scores.push_back(std::move(*first_kept));
   }
@@ -55,7 +64,7 @@ TextPiece TextAssembler::Release(std::string text, bool all) {
 
 TokenScore TextAssembler::Score(const StreamToken& token) const {
   TokenScore score{.chosen = {tokenizer_.TokenBytes(token.token), token.logprob},
-                   .text_offset = decoded_bytes_};
+                   .text_offset = decoded_characters_};
   score.top.reserve(token.top.size());
   for (const AlternativeToken& top : token.top)
     score.top.push_back({tokenizer_.TokenBytes(top.token), top.logprob});

@@ -43,8 +43,8 @@ class TextAssembler {
   const std::vector<TokenId> stop_tokens_;
   const bool scores_;
   const bool token_ids_;
-  uint32_t decoded_bytes_ = 0;  // by the decoder so far
-  uint32_t released_bytes_ = 0;
+  uint32_t decoded_characters_ = 0;  // by the decoder so far
+  uint32_t released_characters_ = 0;
   std::vector<TokenScore> held_scores_;
 };
 

@@ -27,7 +27,8 @@ json::value EventJson(const std::string& event) {
 TEST(AnswerFormat, WholeChat) {
   const json::value whole =
       json::parse(Format(ApiKind::kChat, true, false)
-                      .Whole({{"hi", {kScore}, "stop"}, {"ho", {}, "length"}},
+                      .Whole({{.text = "hi", .scores = {kScore}, .finish_reason = "stop"},
+                              {.text = "ho", .finish_reason = "length"}},
                              {.prompt_tokens = 5, .completion_tokens = 2, .cached_tokens = 4}));
   EXPECT_EQ(whole.at("object"), "chat.completion");
   EXPECT_EQ(whole.at("model"), "m\"odel");
@@ -45,7 +46,8 @@ TEST(AnswerFormat, WholeChat) {
 
 TEST(AnswerFormat, WholeCompletion) {
   const json::value whole =
-      json::parse(Format(ApiKind::kCompletion, true, false).Whole({{"hi", {kScore}, "stop"}}, {}));
+      json::parse(Format(ApiKind::kCompletion, true, false)
+                      .Whole({{.text = "hi", .scores = {kScore}, .finish_reason = "stop"}}, {}));
   EXPECT_EQ(whole.at("object"), "text_completion");
   EXPECT_EQ(whole.at("choices").at(0).at("text"), "hi");
   const json::value& logprobs = whole.at("choices").at(0).at("logprobs");

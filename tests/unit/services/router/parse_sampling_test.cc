@@ -96,6 +96,9 @@ TEST(ParseSampling, RangesAndTypesNameTheField) {
     EXPECT_EQ(error->status, 400);
   }
   ApiRequest request;
+  std::string ids = "1";
+  for (size_t i = 1; i <= kMaxStopTokens; ++i) ids += ",1";
+  EXPECT_EQ(Parse(ApiKind::kChat, R"("stop_token_ids":[)" + ids + "]", request)->param, "stop_token_ids");
   EXPECT_TRUE(Parse(ApiKind::kChat,
                     "\"stop\":[" + std::string(R"("a",)"
                                                R"("a",)"

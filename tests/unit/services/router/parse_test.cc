@@ -53,6 +53,9 @@ TEST(ParseChat, WhatChangesTheAnswerIsRefusedByName) {
       {R"(,"function_call":{"name":"f"})", "function_call"},
       {R"(,"response_format":{"type":"json_schema"})", "response_format"},
       {R"(,"response_format":7)", "response_format"},
+      {R"(,"tools":[{"type":"function"}])", "tools"},
+      {R"(,"tools":[{"type":"function"}],"tool_choice":"auto")", "tools"},
+      {R"(,"functions":[{"name":"f"}])", "functions"},
       {R"(,"audio":{})", "audio"},
       {R"(,"web_search_options":{})", "web_search_options"},
       {R"(,"best_of":3)", "best_of"}};
@@ -63,11 +66,22 @@ TEST(ParseChat, WhatChangesTheAnswerIsRefusedByName) {
   EXPECT_THAT(image.message, HasSubstr("image_url"));
 }
 
+TEST(ParseChat, ToolsThatAreTurnedOffAreIgnored) {
+  Parsed(ApiKind::kChat, Chat(R"(,"tools":[{"type":"function"}],"tool_choice":"none")"));
+}
+
+TEST(ParseChat, ToolCallsInMessagesAreRefused) {
+  for (const char* call : {R"("tool_calls":[{"id":"1"}])", R"("function_call":{"name":"f"})"}) {
+    const std::string message = std::string(R"({"role":"assistant","content":null,)") + call + "}";
+    EXPECT_EQ(Refused(ApiKind::kChat, R"({"messages":[)" + message + "]}").param, "messages[0].tool_calls");
+  }
+}
+
 TEST(ParseChat, BadMessages) {
   for (const char* messages :
        {"null", "[]", "7", "[7]", R"([{"content":"x"}])", R"([{"role":7}])", R"([{"role":"pirate"}])",
-        R"([{"role":"user","content":7}])", R"([{"role":"user","content":[7]}])",
-        R"([{"role":"user","content":[{"type":"text"}]}])"}) {
+        R"([{"role":"user"}])", R"([{"role":"user","content":null}])", R"([{"role":"user","content":7}])",
+        R"([{"role":"user","content":[7]}])", R"([{"role":"user","content":[{"type":"text"}]}])"}) {
     const ApiError error = Refused(ApiKind::kChat, std::string(R"({"messages":)") + messages + "}");
     EXPECT_EQ(error.status, 400);
     EXPECT_THAT(error.param, HasSubstr("messages"));

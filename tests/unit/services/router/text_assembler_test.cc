@@ -47,6 +47,16 @@ TEST(TextAssembler, CharactersWaitForTheirLastByte) {
   EXPECT_EQ(text.Flush().text, "");
 }
 
+TEST(TextAssembler, OffsetsCountCharacters) {
+  const ByteTokens tokens({"世", "\xE4", "\xB8\x96", "z"});
+  TextAssembler text(tokens, {}, {}, true);
+  std::vector<uint32_t> offsets;
+  for (TokenId id = 0; id < 4; ++id) {
+    for (const TokenScore& score : text.Append(Token(id)).scores) offsets.push_back(score.text_offset);
+  }
+  EXPECT_EQ(offsets, (std::vector<uint32_t>{0, 1, 1, 2}));
+}
+
 TEST(TextAssembler, UnfinishedCharactersComeOutAtTheEnd) {
   const ByteTokens tokens({"\xE4"});
   TextAssembler text(tokens, {}, {}, true);
