@@ -15,8 +15,7 @@
 namespace baton::router {
 namespace {
 
-constexpr absl::Duration kFlushTime =
-    absl::Seconds(2);  // for the last bytes of answers, after the last request ended
+constexpr absl::Duration kFlushTime = absl::Seconds(2);  // for answers' last bytes to be read
 
 struct LoadedText {
   std::unique_ptr<Tokenizer> tokenizer;
@@ -75,7 +74,7 @@ struct Router::Impl {
   // destroyed.
   void Stop() {
     discovery.reset();
-    if (server != nullptr) server->Stop(absl::ZeroDuration());
+    if (server != nullptr) server->Stop(absl::ZeroDuration(), absl::ZeroDuration());
     calls.Shutdown();
     server.reset();
   }
@@ -109,11 +108,13 @@ absl::StatusOr<std::unique_ptr<Router>> Router::Start(const RouterConfig& config
   impl->text = *std::move(text);
   impl->model_name = config.model_name.empty() ? std::filesystem::path(config.model_path).stem().string()
                                                : config.model_name;
-  impl->context = {.text = {impl->text.tokenizer.get(), impl->text.chat_template.get()},
+  impl->context = {.text = {impl->text.tokenizer.get(), impl->text.chat_template.get(),
+                            LongestTokenBytes(*impl->text.tokenizer)},
                    .model_name = impl->model_name,
                    .model_context = impl->text.context,
                    .max_prompt_tokens = config.max_prompt_tokens,
                    .request_timeout = config.request_timeout,
+                   .max_answer_bytes = config.max_answer_bytes,
                    .parse = config.parse,
                    .session = config.session,
                    .cluster = {&impl->registry, &impl->calls, &clock},
@@ -151,7 +152,7 @@ uint32_t Router::connections() const {
 
 bool Router::Drain(absl::Duration grace) {
   const bool finished = impl_->gate.Drain(grace);
-  impl_->server->Stop(finished ? kFlushTime : absl::ZeroDuration());
+  impl_->server->Stop(finished ? kFlushTime : absl::ZeroDuration(), kFlushTime);
   return finished;
 }
 

@@ -5,23 +5,19 @@
 // Who owns what, on which thread:
 //
 //   I/O threads (a few)   one Asio loop. Each client connection is a strand; the connection, its exchange,
-//   the request
-//                         (serve/completion), its choices (serve/stream_driver, policy/stream_session) and
-//                         their text live on that strand and need no lock. JSON, templates and tokenising run
-//                         there too.
-//   gRPC's threads        deliver workers' messages. They touch nothing of a request: each message is posted
-//   to its strand.
-//                         Watch events go straight into the registry.
-//   registry thread       reconnects watches, notices silence. The worker table is under the registry's one
-//   mutex, which
-//                         strands take for the length of a placement.
+//                         the request (serve/completion), its choices (serve/stream_driver,
+//                         policy/stream_session) and their text live on that strand and need no lock.
+//                         JSON, templates and tokenising run there too.
+//   gRPC's threads        deliver workers' messages. They touch nothing of a request: each message is
+//                         posted to its strand. Watch events go straight into the registry.
+//   registry thread       reconnects watches, notices silence. The worker table is under the registry's
+//                         one mutex, which strands take for the length of a placement.
 //   discovery thread      reads the workers file, asks DNS; hands endpoints to the registry.
 //   main                  waits for SIGTERM, then Drain.
 //
-// A request: connection -> RouterHandler -> Completion (parse, tokenise, AdmissionGate) -> StreamDriver per
-// choice
-// -> Registry.Place -> WorkerCalls.Decode, then Prefill -> tokens posted back -> TextAssembler -> Answer ->
-// connection.
+// A request: connection -> RouterHandler -> Completion (parse, tokenise, AdmissionGate)
+//   -> StreamDriver per choice -> Registry.Place -> WorkerCalls.Decode, then Prefill
+//   -> tokens posted back -> TextAssembler -> Answer -> connection.
 
 #include <cstdint>
 #include <memory>
@@ -49,6 +45,7 @@ struct RouterConfig {
   std::string model_name;                 // empty: the file's name without .gguf
   uint32_t max_prompt_tokens = 1u << 20;  // never more than the context allows
   absl::Duration request_timeout = absl::Seconds(600);
+  uint64_t max_answer_bytes = 64u << 20;  // held for an answer that is not streamed
   HttpLimits http;
   ParseLimits parse;
   AdmissionConfig admission;

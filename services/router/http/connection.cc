@@ -18,6 +18,13 @@ namespace http = boost::beast::http;
 constexpr absl::Duration kLingerTime = absl::Seconds(2);
 constexpr uint64_t kMaxDiscardedBytes = 64u << 20;
 
+// Anything else would leave it to each hop where the body ends.
+bool OnlyChunked(const http::fields& fields) {
+  const auto codings = fields.count(http::field::transfer_encoding);
+  return codings == 0 ||
+         (codings == 1 && boost::beast::iequals(fields[http::field::transfer_encoding], "chunked"));
+}
+
 class Exchange final : public HttpExchange {
  public:
   Exchange(std::shared_ptr<Connection> connection, uint64_t number)
@@ -84,6 +91,14 @@ void Connection::Retire() {
   });
 }
 
+void Connection::Interrupt() {
+  Retire();
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    auto on_closed = std::exchange(self->on_closed_, nullptr);
+    if (self->exchange_ != 0 && !self->closed_ && on_closed) on_closed(HttpClose::kServerStopping);
+  });
+}
+
 void Connection::Post(std::function<void()> task) {
   asio::post(socket_.get_executor(), std::move(task));
 }
@@ -104,6 +119,8 @@ void Connection::OnHeader(Error error) {
   reading_ = false;
   if (closed_) return;
   if (error) return ReadFailed(error);
+  if (!OnlyChunked(parser_->get()))
+    return FailRequest(400, "the only Transfer-Encoding understood is chunked");
   if (boost::beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
     Send("HTTP/1.1 100 Continue\r\n\r\n");
   }
@@ -168,10 +185,11 @@ void Connection::Dispatch() {
 }
 
 // Keeps a read pending while an exchange is open or the connection is idle. What arrives is the next
-// request's.
+// request's; a client that sends more of it than the read-ahead holds is cut off, for its leaving could not
+// be seen.
 void Connection::WatchForClose() {
   if (reading_ || watching_ || closed_ || close_when_written_) return;
-  if (buffer_.size() >= limits_.max_read_ahead_bytes) return;
+  if (buffer_.size() >= limits_.max_read_ahead_bytes) return Close(HttpClose::kClientGone);
   watching_ = true;
   socket_.async_read_some(buffer_.prepare(limits_.max_read_ahead_bytes - buffer_.size()),
                           [self = shared_from_this()](Error error, size_t bytes) {
@@ -229,7 +247,7 @@ bool Connection::Write(uint64_t number, absl::string_view data) {
 }
 
 void Connection::EndStream(uint64_t number, bool clean) {
-  if (!Open(number) || !streaming_) return;
+  if (!Open(number) || (clean && !streaming_)) return;
   ExchangeEnded(clean && keep_alive_);
   if (clean && chunked_) return Send(std::string(kLastChunk));
   if (!write_active_) Close(HttpClose::kClientGone);

@@ -29,8 +29,10 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void Start();
   // Answers 503 and closes, without reading a request.
   void Refuse();
-  void Stop();    // thread-safe: closes now
-  void Retire();  // thread-safe: closes as soon as no exchange is open and nothing is left to send
+  void Stop();       // thread-safe: closes now
+  void Interrupt();  // thread-safe: retires, and tells an open exchange (kServerStopping) while it can still
+                     // answer
+  void Retire();     // thread-safe: closes as soon as no exchange is open and nothing is left to send
 
   // For the exchange numbered `number`; ignored if it is not the open one.
   void Post(std::function<void()> task);

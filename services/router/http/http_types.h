@@ -22,13 +22,13 @@ namespace baton::router {
 struct HttpLimits {
   uint64_t max_body_bytes = 4u << 20;
   uint32_t max_header_bytes = 16u << 10;
-  uint32_t max_read_ahead_bytes = 64u << 10;  // pipelined requests, while one is being answered
+  uint32_t max_read_ahead_bytes = 64u << 10;  // pipelined while a request is answered; more: cut off
   uint64_t max_send_buffer_bytes = 1u << 20;  // unsent, per connection
   uint32_t max_connections = 1024;
   absl::Duration header_timeout = absl::Seconds(10);  // whole header, from the first byte or the connect
   absl::Duration body_timeout = absl::Seconds(30);    // whole body
   absl::Duration idle_timeout = absl::Seconds(75);    // between requests
-  absl::Duration write_timeout = absl::Seconds(30);   // without progress
+  absl::Duration write_timeout = absl::Seconds(30);   // to take what was unsent
 };
 
 struct HttpRequest {
@@ -60,9 +60,11 @@ class HttpExchange {
   virtual void StartStream(absl::string_view content_type) = 0;
   // False if the client reads too slowly and the send buffer is full (`data` is then not taken).
   virtual bool Write(absl::string_view data) = 0;
-  // `clean`: the client sees the body's end; else the connection just closes after what was written.
+  // `clean`: the client sees the body's end; else the connection just closes after what was written (before
+  // StartStream: without a response).
   virtual void EndStream(bool clean) = 0;
-  // Called once if the connection ends before the answer does. Released when the exchange ends.
+  // Called once if the connection ends before the answer does. With kServerStopping the connection may still
+  // be open: a last answer given at once is sent. Released when the exchange ends.
   virtual void OnClosed(std::function<void(HttpClose)> callback) = 0;
   // One alarm per exchange; setting it again replaces it; InfiniteFuture clears it.
   virtual void SetAlarm(MonoTime when, std::function<void()> callback) = 0;

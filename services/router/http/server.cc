@@ -40,13 +40,16 @@ struct HttpServer::Impl {
   void Serve(asio::ip::tcp::socket socket) {
     const bool full = open.fetch_add(1) >= limits.max_connections;
     auto connection = std::make_shared<Connection>(std::move(socket), limits, handler, [this] { Ended(); });
+    bool late = false;
     {
       absl::MutexLock lock(&mutex);
       if (connections.size() > 2 * open.load()) {
         connections.remove_if([](const std::weak_ptr<Connection>& weak) { return weak.expired(); });
       }
-      connections.push_back(connection);
+      late = stopping;  // then Stop may already have gone through the list
+      if (!late) connections.push_back(connection);
     }
+    if (late) return;
     if (full) {
       connection->Refuse();
     } else {
@@ -63,6 +66,13 @@ struct HttpServer::Impl {
     for (const auto& connection : alive) {
       if (connection != nullptr) act(*connection);
     }
+  }
+
+  void AwaitNone(absl::Duration within) {
+    if (within <= absl::ZeroDuration()) return;
+    absl::MutexLock lock(&mutex);
+    const auto none = [this] { return open.load() == 0; };
+    mutex.AwaitWithTimeout(absl::Condition(&none), within);
   }
 
   // Under the mutex, so that Stop notices.
@@ -88,7 +98,7 @@ struct HttpServer::Impl {
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpServer::~HttpServer() {
-  Stop(absl::ZeroDuration());
+  Stop(absl::ZeroDuration(), absl::ZeroDuration());
 }
 uint16_t HttpServer::port() const {
   return impl_->port;
@@ -117,7 +127,7 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(impl)));
 }
 
-void HttpServer::Stop(absl::Duration grace) {
+void HttpServer::Stop(absl::Duration grace, absl::Duration last_words) {
   if (impl_->stopping.exchange(true)) return;
   asio::post(impl_->accept_strand, [raw = impl_.get()] {
     boost::system::error_code ignored;
@@ -125,11 +135,9 @@ void HttpServer::Stop(absl::Duration grace) {
     raw->retry.cancel();
   });
   impl_->ForEach([](Connection& connection) { connection.Retire(); });
-  if (grace > absl::ZeroDuration()) {
-    absl::MutexLock lock(&impl_->mutex);
-    const auto none = [this] { return impl_->open.load() == 0; };
-    impl_->mutex.AwaitWithTimeout(absl::Condition(&none), grace);
-  }
+  impl_->AwaitNone(grace);
+  impl_->ForEach([](Connection& connection) { connection.Interrupt(); });
+  impl_->AwaitNone(last_words);
   impl_->ForEach([](Connection& connection) { connection.Stop(); });
   impl_->work.reset();
   for (std::thread& thread : impl_->threads) thread.join();

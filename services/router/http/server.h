@@ -21,9 +21,9 @@ class HttpServer {
   ~HttpServer();  // stops
   uint16_t port() const;
   uint32_t connections() const;
-  // Closes the listener and idle connections, lets others finish for up to `grace`, then closes them (open
-  // exchanges hear kServerStopping) and joins the threads.
-  void Stop(absl::Duration grace);
+  // Closes the listener and idle connections, lets others finish for up to `grace`; then open exchanges hear
+  // kServerStopping and have up to `last_words` to be answered. Closes what is left, joins the threads.
+  void Stop(absl::Duration grace, absl::Duration last_words);
 
  private:
   struct Impl;

@@ -50,6 +50,22 @@ absl::StatusOr<std::vector<std::string>> ReadWorkersFile(const std::string& path
 
 }  // namespace
 
+absl::Status CheckDiscovery(const DiscoveryConfig& config) {
+  std::string host, port;
+  for (const std::string& worker : config.workers) {
+    if (!SplitHostPort(worker, &host, &port)) {
+      return absl::InvalidArgumentError(absl::StrCat("worker '", worker, "' is not host:port"));
+    }
+  }
+  if (!config.dns_name.empty() && !SplitHostPort(config.dns_name, &host, &port)) {
+    return absl::InvalidArgumentError(absl::StrCat("DNS name '", config.dns_name, "' is not host:port"));
+  }
+  if (config.workers.empty() && config.file.empty() && config.dns_name.empty()) {
+    return absl::InvalidArgumentError("no workers: give --worker, --workers_file or --workers_dns");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::string>> ParseWorkersFile(absl::string_view text) {
   std::vector<std::string> endpoints;
   int number = 0;

@@ -25,6 +25,8 @@ struct DiscoveryConfig {
   absl::Duration dns_interval = absl::Seconds(5);
 };
 
+// InvalidArgument if there is no source at all, or one is not an address.
+absl::Status CheckDiscovery(const DiscoveryConfig& config);
 // Endpoints of a workers file; lines that are not host:port are InvalidArgument, by number.
 absl::StatusOr<std::vector<std::string>> ParseWorkersFile(absl::string_view text);
 // Every address of `host:port`, as numeric endpoints. Blocks while the system's resolver does.

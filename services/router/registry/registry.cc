@@ -123,7 +123,7 @@ Registry::~Registry() {
 
 void Registry::SetEndpoints(const std::vector<std::string>& endpoints) {
   const std::set<std::string> wanted(endpoints.begin(), endpoints.end());
-  std::map<std::string, std::shared_ptr<Call>> gone;
+  std::vector<std::shared_ptr<Call>> gone;
   {
     absl::MutexLock lock(&impl_->mutex);
     for (auto it = impl_->watched.begin(); it != impl_->watched.end();) {
@@ -132,7 +132,7 @@ void Registry::SetEndpoints(const std::vector<std::string>& endpoints) {
         continue;
       }
       impl_->table.RemoveEndpoint(it->first);
-      gone.emplace(it->first, std::move(it->second.call));
+      gone.push_back(std::move(it->second.call));
       it = impl_->watched.erase(it);
     }
     for (const std::string& endpoint : wanted) {
@@ -142,7 +142,7 @@ void Registry::SetEndpoints(const std::vector<std::string>& endpoints) {
       impl_->wake = true;
     }
   }
-  for (const auto& [endpoint, call] : gone) impl_->calls.Forget(endpoint);
+  impl_->calls.Retain(wanted);
 }
 
 absl::StatusOr<PlacedStream> Registry::Place(const PlacementRequest& request) {

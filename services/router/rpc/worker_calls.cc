@@ -191,9 +191,9 @@ std::shared_ptr<Call> WorkerCalls::Watch(const std::string& endpoint,
   return std::make_shared<ReaderCall<WatchReader>>(std::move(reader));
 }
 
-void WorkerCalls::Forget(const std::string& endpoint) {
+void WorkerCalls::Retain(const std::set<std::string>& endpoints) {
   absl::MutexLock lock(&impl_->mutex);
-  impl_->stubs.erase(endpoint);
+  absl::erase_if(impl_->stubs, [&](const auto& entry) { return endpoints.count(entry.first) == 0; });
 }
 
 }  // namespace baton::router

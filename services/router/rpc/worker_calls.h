@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -90,8 +91,8 @@ class WorkerCalls {
                                 const CallParameters& parameters, RankRef reader, Epoch reader_epoch,
                                 std::function<void(PrefillMessage)> callback);
   std::shared_ptr<Call> Watch(const std::string& endpoint, std::function<void(WatchMessage)> callback);
-  // Forgets the endpoint's channel; calls under way go on.
-  void Forget(const std::string& endpoint);
+  // Forgets the channels of all other endpoints; calls under way go on.
+  void Retain(const std::set<std::string>& endpoints);
 
  private:
   struct Impl;

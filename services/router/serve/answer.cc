@@ -5,6 +5,19 @@
 
 namespace baton::router {
 
+namespace {
+
+uint64_t Bytes(const TextPiece& piece) {
+  uint64_t bytes = piece.text.size() + piece.token_ids.size() * sizeof(TokenId);
+  for (const TokenScore& score : piece.scores) {
+    bytes += sizeof(score) + score.chosen.bytes.size();
+    for (const ScoredText& top : score.top) bytes += sizeof(top) + top.bytes.size();
+  }
+  return bytes;
+}
+
+}  // namespace
+
 HttpResponse ErrorToHttp(const ApiError& error) {
   HttpResponse response{.status = error.status, .body = error.ToJson()};
   if (error.retry_after_s > 0)
@@ -25,6 +38,7 @@ Answer::Answer(std::shared_ptr<HttpExchange> exchange, AnswerFormat format, cons
 bool Answer::Add(uint32_t choice, TextPiece piece) {
   if (piece.empty()) return true;
   if (stream_) return Send(choice, piece, "");
+  held_bytes_ += Bytes(piece);
   ChoiceResult& result = results_[choice];
   result.text += piece.text;
   result.scores.insert(result.scores.end(), std::make_move_iterator(piece.scores.begin()),
@@ -62,13 +76,10 @@ void Answer::Complete(const Usage& usage) {
 
 void Answer::Fail(const ApiError& error) {
   if (!started_) return exchange_->Respond(ErrorToHttp(error));
-  exchange_->Write(SseEvent(error.ToJson()));
-  exchange_->EndStream(true);
+  exchange_->EndStream(exchange_->Write(SseEvent(error.ToJson())));
 }
 
 void Answer::Abort() {
-  if (!started_) exchange_->StartStream("text/event-stream; charset=utf-8");
-  started_ = true;
   exchange_->EndStream(false);
 }
 

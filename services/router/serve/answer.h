@@ -26,11 +26,12 @@ class Answer {
   bool Add(uint32_t choice, TextPiece piece);
   bool Finish(uint32_t choice, TextPiece last, std::string reason);
   void Complete(const Usage& usage);
-  // Before anything was sent: an error response; in a stream: an error event, then the connection ends
-  // without [DONE].
+  // Before anything was sent: an error response; in a stream: an error event, then the body ends without
+  // [DONE]. If the event finds no room, the connection breaks: a failed answer never looks whole.
   void Fail(const ApiError& error);
   void Abort();  // closes without a word
   bool started() const { return started_; }
+  uint64_t held_bytes() const { return held_bytes_; }  // of an answer not streamed, about
 
  private:
   bool Send(uint32_t choice, const TextPiece& piece, absl::string_view reason);
@@ -41,6 +42,7 @@ class Answer {
   const bool stream_;
   const bool include_usage_;
   bool started_ = false;
+  uint64_t held_bytes_ = 0;
   std::vector<ChoiceResult> results_;
   std::vector<bool> role_sent_;
 };

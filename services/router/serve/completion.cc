@@ -105,10 +105,11 @@ GenerateSpec Completion::SpecFor(size_t prompt, uint32_t choice) const {
                     .sampling = request_.sampling,
                     .max_tokens = tokens_.max_tokens[prompt],
                     .stop_tokens = request_.stop_token_ids,
-                    .ignore_eos = request_.ignore_eos,
+                    .ignore_eos = request_.ignore_eos && request_.stop_token_ids.empty(),
                     .top_logprobs = request_.top_logprobs};
   spec.sampling.seed = seed_;
   spec.sampling.choice_index = choice;
+  if (request_.ignore_eos) return spec;
   const auto& eos = context_.text.tokenizer->eos_tokens();
   spec.stop_tokens.insert(spec.stop_tokens.end(), eos.begin(), eos.end());
   return spec;
@@ -122,8 +123,7 @@ void Completion::StartStreams() {
   for (size_t prompt = 0; prompt < tokens_.prompts.size(); ++prompt) {
     for (uint32_t i = 0; i < request_.n; ++i) {
       GenerateSpec spec = SpecFor(prompt, i);
-      TextAssembler text(*context_.text.tokenizer, request_.stop,
-                         spec.ignore_eos ? std::vector<TokenId>() : spec.stop_tokens,
+      TextAssembler text(*context_.text.tokenizer, request_.stop, spec.stop_tokens,
                          request_.top_logprobs >= 0, request_.return_token_ids);
       auto driver =
           std::make_shared<StreamDriver>(context_.cluster, context_.session, deadline_,
@@ -149,6 +149,10 @@ void Completion::OnStreamToken(uint32_t index, const StreamToken& token) {
   choice.last_token = now;
   const bool keeping_up = answer_->Add(index, choice.text.Append(token));
   if (!keeping_up) return TooSlow();
+  if (answer_->held_bytes() > context_.max_answer_bytes) {
+    return Fail(InvalidRequest("the answer is too large to be given whole; use stream, or ask for less",
+                               "stream", "answer_too_large"));
+  }
   if (choice.text.stopped()) choice.driver->StopStringFound();
 }
 
@@ -162,7 +166,8 @@ void Completion::OnStreamEnd(uint32_t index, const StreamEnd& end) {
     Over();
     return answer_->Abort();
   }
-  if (!answer_->Finish(index, choice.text.Flush(), FinishReason(choice.text, end.finish))) return TooSlow();
+  TextPiece last = choice.text.Flush();  // may find a stop string
+  if (!answer_->Finish(index, std::move(last), FinishReason(choice.text, end.finish))) return TooSlow();
   const bool all = std::all_of(choices_.begin(), choices_.end(), [](const auto& one) { return one->ended; });
   if (all) Complete();
 }
@@ -212,6 +217,7 @@ void Completion::EndAll(void (StreamDriver::*how)()) {
 
 void Completion::OnClosed(HttpClose why) {
   if (over_) return;
+  if (why == HttpClose::kServerStopping) return Fail(ErrorForHttpStatus(503, "the router is shutting down"));
   if (why == HttpClose::kClientGone) context_.metrics->ClientGone();
   if (why == HttpClose::kWriteTimeout) context_.metrics->ReaderTooSlow();
   Over();

@@ -30,6 +30,7 @@ struct ServingContext {
   uint64_t model_context = 0;  // as the model file says; workers may announce less
   uint32_t max_prompt_tokens = 0;
   absl::Duration request_timeout = absl::Seconds(600);
+  uint64_t max_answer_bytes = 64u << 20;  // held for an answer that is not streamed
   ParseLimits parse;
   SessionConfig session;
   Cluster cluster;

@@ -33,7 +33,7 @@ TEST_F(RouterFixture, ChatAnswersWhole) {
   const auto requests = decode.decodes();
   ASSERT_EQ(requests.size(), 1u);
   EXPECT_EQ(requests[0].spec().sampling().seed(), 7u);
-  EXPECT_EQ(requests[0].spec().max_tokens(), 8u);
+  EXPECT_EQ(requests[0].spec().max_tokens(), 64u);
   EXPECT_EQ(requests[0].spec().attempt().n(), 1u);
   EXPECT_FALSE(requests[0].has_source());
   EXPECT_GT(requests[0].spec().stop_tokens_size(), 0);

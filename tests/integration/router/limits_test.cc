@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 FakePlan Hanging() {
   return {.tokens = {70, 71}, .hang_after = 1};
@@ -50,6 +51,48 @@ TEST_F(RouterFixture, LongPromptIs400) {
   EXPECT_EQ(Complete(R"("prompt":"")").status, 400);
 }
 
+TEST_F(RouterFixture, HopelesslyLongTextIs400) {
+  AddDecode(Says("k"));
+  StartRouter();
+  const std::string text(3 << 20, 'a');
+  const TestResponse chat = TestClient(port()).Post(
+      "/v1/chat/completions", absl::StrCat(R"({"messages":[{"role":"user","content":")", text, R"("}]})"));
+  EXPECT_THAT(chat.body, AllOf(HasSubstr("context_length_exceeded"), HasSubstr("yours has more than")));
+  const TestResponse completion = Complete(absl::StrCat(R"("prompt":")", text, R"(")"));
+  EXPECT_THAT(completion.body, HasSubstr("yours has more than"));
+}
+
+TEST_F(RouterFixture, AnswersTooLargeToHoldAreRefused) {
+  FakePlan flood{.tokens = {70, 71, 72}, .endless = true};
+  FakeWorker& decode = AddDecode(flood);
+  config_.max_answer_bytes = 2;
+  StartRouter();
+  const TestResponse response = Chat("");
+  EXPECT_EQ(response.status, 400);
+  EXPECT_THAT(response.body, HasSubstr("answer_too_large"));
+  EXPECT_TRUE(decode.WaitForCancelled(1));
+}
+
+TEST_F(RouterFixture, TooManyStopTokensAre400) {
+  AddDecode(Says("k"));
+  StartRouter();
+  std::string ids = "1";
+  for (size_t i = 1; i < kMaxStopTokens; ++i) ids += ",1";
+  EXPECT_EQ(Chat(absl::StrCat(R"(,"stop_token_ids":[)", ids, "]")).status, 400);
+}
+
+TEST_F(RouterFixture, IgnoringEosKeepsTheClientsOwnStopTokens) {
+  FakeWorker& decode = AddDecode(Says("k"));
+  StartRouter();
+  EXPECT_EQ(Chat(R"(,"ignore_eos":true,"stop_token_ids":[5])").status, 200);
+  EXPECT_EQ(Chat(R"(,"ignore_eos":true)").status, 200);
+  const auto decodes = decode.decodes();
+  ASSERT_EQ(decodes.size(), 2u);
+  EXPECT_FALSE(decodes[0].spec().ignore_eos());
+  EXPECT_EQ(decodes[0].spec().stop_tokens_size(), 1);
+  EXPECT_TRUE(decodes[1].spec().ignore_eos());
+}
+
 TEST_F(RouterFixture, BodyAndHeaderLimits) {
   AddDecode(Says("k"));
   config_.http.max_body_bytes = 1000;
@@ -60,6 +103,11 @@ TEST_F(RouterFixture, BodyAndHeaderLimits) {
   EXPECT_THAT(body.headers, HasSubstr("connection: close"));
   EXPECT_EQ(TestClient(port()).Post("/v1/completions", "{}", "X: " + std::string(4000, 'y') + "\r\n").status,
             431);
+  TestClient coded(port());
+  coded.Send(
+      "POST /v1/completions HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip, "
+      "chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n");
+  EXPECT_EQ(coded.Receive().status, 400);
   TestClient garbage(port());
   garbage.Send("\x16\x03\x01 this is no HTTP\r\n\r\n");
   EXPECT_EQ(garbage.Receive().status, 400);
@@ -152,12 +200,21 @@ TEST_F(RouterFixture, DrainFinishesStreamsAndRefusesNewOnes) {
 TEST_F(RouterFixture, DrainGraceEndsWhatHangs) {
   FakeWorker& decode = AddDecode(Hanging());
   StartRouter();
-  TestClient stuck(port());
-  stuck.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, "}")));
-  EXPECT_TRUE(decode.WaitForDecodes(1));
+  TestClient whole(port()), streaming(port());
+  whole.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, "}")));
+  streaming.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, R"(,"stream":true})")));
+  EXPECT_TRUE(streaming.ReceiveUntil("data: "));
+  EXPECT_TRUE(decode.WaitForDecodes(2));
   EXPECT_FALSE(router_->Drain(absl::Milliseconds(50)));
-  EXPECT_TRUE(stuck.WaitForClose());
-  EXPECT_TRUE(decode.WaitForCancelled(1));
+  const TestResponse refused = whole.Receive();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_THAT(refused.body, HasSubstr("shutting down"));
+  const TestResponse broken = streaming.Receive();
+  EXPECT_THAT(broken.body, AllOf(HasSubstr("shutting down"), Not(HasSubstr("[DONE]"))));
+  EXPECT_TRUE(broken.complete);
+  EXPECT_TRUE(whole.WaitForClose());
+  EXPECT_TRUE(streaming.WaitForClose());
+  EXPECT_TRUE(decode.WaitForCancelled(2));
 }
 
 }  // namespace

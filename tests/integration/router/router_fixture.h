@@ -17,7 +17,7 @@
 
 namespace baton::router::testing {
 
-inline constexpr char kChatBody[] = R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":8)";
+inline constexpr char kChatBody[] = R"({"messages":[{"role":"user","content":"hi"}],"max_tokens":64)";
 
 class RouterFixture : public ::testing::Test {
  protected:

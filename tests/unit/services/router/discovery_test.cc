@@ -87,5 +87,14 @@ TEST_F(WatchedFile, AFileMayAppearLater) {
   EXPECT_TRUE(WaitFor({"late:1"}));
 }
 
+TEST(CheckDiscovery, WantsASourceAndAddresses) {
+  EXPECT_FALSE(CheckDiscovery({}).ok());
+  EXPECT_TRUE(CheckDiscovery({.workers = {"a:1", "[::1]:2"}}).ok());
+  EXPECT_TRUE(CheckDiscovery({.file = "workers"}).ok());
+  EXPECT_TRUE(CheckDiscovery({.dns_name = "workers.local:9000"}).ok());
+  EXPECT_FALSE(CheckDiscovery({.workers = {"a:1", "b"}}).ok());
+  EXPECT_FALSE(CheckDiscovery({.dns_name = "workers.local"}).ok());
+}
+
 }  // namespace
 }  // namespace baton::router

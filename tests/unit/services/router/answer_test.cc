@@ -1,0 +1,78 @@
+#include "services/router/serve/answer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace baton::router {
+namespace {
+
+using ::testing::HasSubstr;
+
+// What reached the client, and how it ended.
+class RecordedExchange final : public HttpExchange {
+ public:
+  void Post(std::function<void()> task) override { task(); }
+  void Respond(HttpResponse answer) override { response = std::move(answer); }
+  void StartStream(absl::string_view) override { streaming = true; }
+  bool Write(absl::string_view data) override {
+    if (full) return false;
+    written.append(data.data(), data.size());
+    return true;
+  }
+  void EndStream(bool clean) override { end = clean ? "clean" : "broken"; }
+  void OnClosed(std::function<void(HttpClose)>) override {}
+  void SetAlarm(MonoTime, std::function<void()>) override {}
+
+  HttpResponse response{.status = 0};
+  bool streaming = false;
+  bool full = false;
+  std::string written;
+  std::string end;
+};
+
+struct AnswerAt {
+  explicit AnswerAt(bool stream) {
+    const ApiRequest request{.kind = ApiKind::kCompletion, .stream = stream};
+    answer = std::make_unique<Answer>(
+        exchange, AnswerFormat(request.kind, "id", 0, "m", /*logprobs=*/false, /*usage_in_stream=*/false),
+        request, 1);
+  }
+  std::shared_ptr<RecordedExchange> exchange = std::make_shared<RecordedExchange>();
+  std::unique_ptr<Answer> answer;
+};
+
+TEST(Answer, AFailedStreamSaysSoAndEndsCleanly) {
+  AnswerAt at(true);
+  EXPECT_TRUE(at.answer->Add(0, {.text = "a"}));
+  at.answer->Fail(ErrorForHttpStatus(503, "gone"));
+  EXPECT_THAT(at.exchange->written, HasSubstr("gone"));
+  EXPECT_EQ(at.exchange->end, "clean");
+}
+
+TEST(Answer, AnErrorThatFindsNoRoomBreaksTheStream) {
+  AnswerAt at(true);
+  EXPECT_TRUE(at.answer->Add(0, {.text = "a"}));
+  at.exchange->full = true;
+  at.answer->Fail(ErrorForHttpStatus(503, "gone"));
+  EXPECT_EQ(at.exchange->end, "broken");
+}
+
+TEST(Answer, FailureBeforeAnythingWasSentIsAResponse) {
+  for (const bool stream : {true, false}) {
+    AnswerAt at(stream);
+    at.answer->Fail(ErrorForHttpStatus(503, "gone"));
+    EXPECT_EQ(at.exchange->response.status, 503);
+    EXPECT_EQ(at.exchange->end, "");
+  }
+}
+
+TEST(Answer, AbortWritesNoHead) {
+  AnswerAt at(false);
+  at.answer->Abort();
+  EXPECT_FALSE(at.exchange->streaming);
+  EXPECT_EQ(at.exchange->response.status, 0);
+  EXPECT_EQ(at.exchange->end, "broken");
+}
+
+}  // namespace
+}  // namespace baton::router
