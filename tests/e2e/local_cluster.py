@@ -43,6 +43,7 @@ class LocalCluster:
     def __init__(self, *options):
         self.state = tempfile.mkdtemp(prefix="baton-e2e-")
         self.environment = dict(os.environ, XDG_STATE_HOME=self.state)
+        os.environ.update(no_proxy="127.0.0.1,localhost", NO_PROXY="127.0.0.1,localhost")
         up = self.ctl("up", "--model", model_path(), "--port", "0", "--detach", *options)
         if up.returncode != 0:
             logs = self.ctl("logs", "-n", "30").stdout

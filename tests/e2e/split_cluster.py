@@ -9,6 +9,9 @@ import time
 import urllib.request
 
 
+os.environ.update(no_proxy="127.0.0.1,localhost", NO_PROXY="127.0.0.1,localhost")
+
+
 def stream_completion(port, request):
     """Streams one /v1/completions request; returns its token ids. Closes early after request["cancel_after"] tokens."""
     body = {key: value for key, value in request.items() if key != "cancel_after"}
