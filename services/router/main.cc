@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -39,7 +40,8 @@ ABSL_FLAG(uint32_t, max_header_bytes, 16u << 10, "largest request header");
 ABSL_FLAG(uint32_t, max_prompt_tokens, 1u << 20, "longest prompt; the model's context bounds it too");
 ABSL_FLAG(uint32_t, max_connections, 1024, "client connections; further ones are answered 503");
 ABSL_FLAG(uint64_t, max_inflight, 256, "requests worked on at once");
-ABSL_FLAG(uint64_t, max_inflight_tokens, 1u << 20, "tokens (prompt and answer) of those");
+ABSL_FLAG(uint64_t, max_inflight_tokens, 1u << 20,
+          "tokens of those: prompt, and max_tokens of the answer or 256 if it is not given");
 ABSL_FLAG(uint64_t, max_queue, 256, "requests waiting for a place; further ones are answered 429");
 ABSL_FLAG(uint64_t, max_queue_tokens, 1u << 20, "tokens of those");
 ABSL_FLAG(absl::Duration, max_queue_time, absl::Seconds(30), "longest wait for a place");
@@ -49,12 +51,16 @@ ABSL_FLAG(absl::Duration, body_timeout, absl::Seconds(30), "time for a request's
 ABSL_FLAG(absl::Duration, idle_timeout, absl::Seconds(75), "time an idle connection is kept");
 ABSL_FLAG(absl::Duration, write_timeout, absl::Seconds(30), "time a client may take to read what was sent");
 ABSL_FLAG(uint64_t, max_send_buffer_bytes, 1u << 20, "unread bytes after which a slow reader is cut off");
+ABSL_FLAG(uint64_t, max_answer_bytes, 64u << 20,
+          "held for an answer that is not streamed; larger ones are refused");
 ABSL_FLAG(absl::Duration, accept_timeout, absl::Seconds(10),
           "time for a decode worker to accept or refuse a stream");
 ABSL_FLAG(absl::Duration, first_token_timeout, absl::Seconds(300), "time for a placed stream's first token");
 ABSL_FLAG(absl::Duration, stall_timeout, absl::Seconds(60), "longest gap between a stream's tokens");
 ABSL_FLAG(absl::Duration, silence_timeout, absl::Seconds(1),
           "a worker that reports nothing for so long gets no new streams");
+ABSL_FLAG(absl::Duration, no_worker_timeout, absl::Seconds(5),
+          "time a request waits while no decode worker is known; then 503");
 ABSL_FLAG(uint32_t, max_attempts, 3, "placements of a stream that has not begun to answer");
 ABSL_FLAG(int, io_threads, 2, "threads for HTTP, JSON and tokenising");
 ABSL_FLAG(std::string, address_file, "", "written when listening: JSON with name, role, http and pid");
@@ -65,6 +71,8 @@ namespace baton::router {
 namespace {
 
 constexpr absl::Duration kWatchInterval = absl::Milliseconds(200);
+
+constexpr uint64_t kOtherFiles = 256;  // workers' channels, the listener, logs, the libraries' own
 
 constexpr char kUsage[] =
     "Serves the OpenAI API (chat completions, completions, models; streaming and not) over prefill and "
@@ -87,6 +95,7 @@ absl::StatusOr<RouterConfig> ConfigFromFlags() {
   config.model_name = absl::GetFlag(FLAGS_model_name);
   config.max_prompt_tokens = absl::GetFlag(FLAGS_max_prompt_tokens);
   config.request_timeout = absl::GetFlag(FLAGS_request_timeout);
+  config.max_answer_bytes = absl::GetFlag(FLAGS_max_answer_bytes);
   config.http.max_body_bytes = absl::GetFlag(FLAGS_max_body_bytes);
   config.http.max_header_bytes = absl::GetFlag(FLAGS_max_header_bytes);
   config.http.max_connections = absl::GetFlag(FLAGS_max_connections);
@@ -101,6 +110,7 @@ absl::StatusOr<RouterConfig> ConfigFromFlags() {
   config.admission.max_queue_tokens = absl::GetFlag(FLAGS_max_queue_tokens);
   config.admission.max_queue_time = absl::GetFlag(FLAGS_max_queue_time);
   config.session.max_attempts = absl::GetFlag(FLAGS_max_attempts);
+  config.session.no_worker_timeout = absl::GetFlag(FLAGS_no_worker_timeout);
   config.session.accept_timeout = absl::GetFlag(FLAGS_accept_timeout);
   config.session.first_token_timeout = absl::GetFlag(FLAGS_first_token_timeout);
   config.session.stall_timeout = absl::GetFlag(FLAGS_stall_timeout);
@@ -110,7 +120,28 @@ absl::StatusOr<RouterConfig> ConfigFromFlags() {
   config.discovery.workers = absl::GetFlag(FLAGS_worker);
   config.discovery.file = absl::GetFlag(FLAGS_workers_file);
   config.discovery.dns_name = absl::GetFlag(FLAGS_workers_dns);
+  if (const absl::Status status = CheckDiscovery(config.discovery); !status.ok()) return status;
   return config;
+}
+
+// Lets every connection that the flags allow have its file descriptor, as far as the system does.
+void FitOpenFiles(uint32_t& max_connections) {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  if (files.rlim_cur < files.rlim_max) {
+    const rlimit wanted{files.rlim_max, files.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &wanted) == 0) files = wanted;
+  }
+  if (files.rlim_cur >= max_connections + kOtherFiles) return;
+  const uint32_t fitting =
+      files.rlim_cur > kOtherFiles ? static_cast<uint32_t>(files.rlim_cur - kOtherFiles) : 1;
+  spdlog::warn("only {} files may be open (ulimit -n): {} client connections instead of {}", files.rlim_cur,
+               fitting, max_connections);
+  max_connections = fitting;
+}
+
+void ExitAtOnce(int) {
+  _exit(130);
 }
 
 // Written whole or not at all.
@@ -131,6 +162,7 @@ absl::Status WriteAddressFile(const std::string& path, const std::string& http) 
 absl::Status Run(const sigset_t& signals) {
   absl::StatusOr<RouterConfig> config = ConfigFromFlags();
   if (!config.ok()) return config.status();
+  FitOpenFiles(config->http.max_connections);
   const SteadyClock clock;
   absl::StatusOr<std::unique_ptr<Router>> router = Router::Start(*config, clock);
   if (!router.ok()) return router.status();
@@ -141,7 +173,10 @@ absl::Status Run(const sigset_t& signals) {
   }
   int signal = 0;
   sigwait(&signals, &signal);
-  spdlog::info("draining {} open requests", (*router)->open_requests());
+  spdlog::info("draining {} open requests; a second signal ends at once", (*router)->open_requests());
+  ::signal(SIGTERM, ExitAtOnce);
+  ::signal(SIGINT, ExitAtOnce);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
   const bool finished = (*router)->Drain(absl::GetFlag(FLAGS_drain_grace));
   spdlog::info("{}", finished ? "drained" : "the grace time is over; open requests were ended");
   return absl::OkStatus();

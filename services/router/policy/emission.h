@@ -28,7 +28,7 @@ struct StreamToken {
 
 enum class EmissionVerdict {
   kEmit,      // the next token: give it to the client
-  kStale,     // not of the current attempt: dropped
+  kStale,     // not of the current attempt: dropped and counted
   kRepeated,  // already out, and equal: dropped
   kGap,       // beyond the next position: dropped; the attempt has lost a token and can't go on
   kDiffers,   // already out, and different: dropped; an error
@@ -49,6 +49,9 @@ class StreamEmission {
   bool Begin(Attempt attempt);
   // Judges a token and, for kEmit, records it as out.
   EmissionVerdict Offer(Attempt attempt, const StreamToken& token);
+
+  // A token of the current attempt that came after that was given up: dropped.
+  void CountStale() { ++counts_.stale; }
 
   Attempt attempt() const { return attempt_; }
   uint32_t next_position() const { return static_cast<uint32_t>(emitted_.size()); }

@@ -21,7 +21,6 @@ SessionActions StreamSession::Start(MonoTime now) {
 
 void StreamSession::PlaceNext(SessionActions& actions) {
   ++attempt_.n;
-  ++counts_.attempts;
   counts_.handoff = HandoffOutcome::kUnknown;
   emission_.Begin(attempt_);
   state_ = State::kPlacing;
@@ -32,12 +31,12 @@ void StreamSession::PlaceNext(SessionActions& actions) {
 SessionActions StreamSession::Placed(Attempt attempt, absl::StatusOr<Placement> placement, MonoTime now) {
   if (!Current(attempt) || state_ != State::kPlacing) return {};
   if (!placement.ok()) {
-    if (last_error_.ok() || placement.status().code() != absl::StatusCode::kUnavailable) {
-      return End(Fail{placement.status()});
-    }
-    return End(Fail{absl::Status(
-        last_error_.code(), absl::StrCat(last_error_.message(), "; then ", placement.status().message()))});
+    if (placement.status().code() == absl::StatusCode::kUnavailable)
+      return WaitForWorker(placement.status(), now);
+    return End(Fail{placement.status()});
   }
+  ++counts_.attempts;
+  misses_ = 0;
   placement_ = *placement;
   tried_.push_back(placement_.decode);
   if (placement_.prefill) tried_.push_back(*placement_.prefill);
@@ -59,9 +58,16 @@ SessionActions StreamSession::DecodeAccepted(Attempt attempt, Epoch epoch, uint3
 }
 
 SessionActions StreamSession::OfferToken(Attempt attempt, const StreamToken& token, MonoTime now) {
-  const bool stale = attempt == attempt_ && !Serving(attempt);
-  const EmissionVerdict verdict = stale ? EmissionVerdict::kStale : emission_.Offer(attempt, token);
-  switch (verdict) {
+  if (attempt == attempt_ && !Serving(attempt)) {
+    emission_.CountStale();
+    return {};
+  }
+  if (attempt == attempt_ && spec_.max_tokens != 0 && token.position >= spec_.max_tokens) {
+    return AttemptBroken(absl::InternalError(absl::StrCat("a token came for position ", token.position,
+                                                          " of ", spec_.max_tokens)),
+                         now);
+  }
+  switch (emission_.Offer(attempt, token)) {
     case EmissionVerdict::kStale:
     case EmissionVerdict::kRepeated:
       return {};
@@ -146,9 +152,21 @@ SessionActions StreamSession::WaitForRoom(const absl::Status& status, MonoTime n
   if (refusals_++ == 0) room_deadline_ = now + config_.capacity_timeout;
   if (now >= room_deadline_) return End(Fail{status});
   tried_ = {placement_.decode};
-  const double doublings = std::min<uint32_t>(refusals_ - 1, 30);
-  const absl::Duration pause = config_.min_capacity_pause * std::exp2(doublings);
-  return BackOff(std::min({pause, config_.max_capacity_pause, room_deadline_ - now}), now);
+  return BackOff(std::min(GrowingPause(refusals_ - 1), room_deadline_ - now), now);
+}
+
+SessionActions StreamSession::WaitForWorker(const absl::Status& status, MonoTime now) {
+  if (misses_++ == 0) worker_deadline_ = now + config_.no_worker_timeout;
+  if (now < worker_deadline_)
+    return BackOff(std::min(GrowingPause(misses_ - 1), worker_deadline_ - now), now);
+  if (last_error_.ok()) return End(Fail{status});
+  return End(Fail{
+      absl::Status(last_error_.code(), absl::StrCat(last_error_.message(), "; then ", status.message()))});
+}
+
+absl::Duration StreamSession::GrowingPause(uint32_t before) const {
+  const double doublings = std::min<uint32_t>(before, 30);
+  return std::min(config_.min_capacity_pause * std::exp2(doublings), config_.max_capacity_pause);
 }
 
 SessionActions StreamSession::BackOff(absl::Duration pause, MonoTime now) {

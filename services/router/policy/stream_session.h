@@ -5,21 +5,21 @@
 //   Start -> Place -> (Placed) -> OpenDecode -> (DecodeAccepted) -> OpenPrefill if split -> tokens -> Finish
 //
 // Rules:
-// - TTFT never waits for KV: the first token is emitted when Prefill or Decode reports it, whichever is
-// first.
-// - Before any token is out, an attempt that was refused, broken or timed out is cancelled on both sides and
-// placed again as
-//   n + 1, elsewhere if possible, at most max_attempts in all; INVALID_ARGUMENT is never tried again.
-// - RESOURCE_EXHAUSTED before any token is no failure of the attempt: the stream waits for room, asking again
-// after growing
-//   pauses, until capacity_timeout.
-// - After the first token, a broken decode call ends the stream in an explicit error. A prefill call that
-// breaks then
-//   changes nothing: decode finds its handoff lost and recomputes.
+// - TTFT never waits for KV: the first token is emitted when Prefill or Decode reports it, whichever
+//   is first.
+// - Before any token is out, an attempt that was refused, broken or timed out is cancelled on both
+//   sides and placed again as n + 1, elsewhere if possible, at most max_attempts in all;
+//   INVALID_ARGUMENT is never tried again.
+// - RESOURCE_EXHAUSTED before any token is no failure of the attempt: the stream waits for room, asking
+//   again after growing pauses, until capacity_timeout. Nor is it a failure that no decode worker is
+//   known at the moment (one may be restarting): that is waited for likewise, until no_worker_timeout.
+// - After the first token, a broken decode call ends the stream in an explicit error. A prefill call
+//   that breaks then changes nothing: decode finds its handoff lost and recomputes.
 // - ABORTED (superseded) ends the stream quietly: someone else serves it.
-// - Events of any attempt but the current one are ignored (tokens among them are counted by StreamEmission).
+// - Events of any attempt but the current one, and of one given up, are ignored; tokens among them are
+//   counted as stale. A token at or beyond max_tokens breaks the attempt.
 // - Exactly one of Finish, Fail and EndQuietly is the last action; before it every open call has been
-// cancelled.
+//   cancelled.
 //
 // After Fail for a reader too slow or a deadline the caller still owes its client the error. Not thread-safe.
 
@@ -46,6 +46,7 @@ struct SessionConfig {
   absl::Duration stall_timeout = absl::Seconds(60);       // between tokens, and last token to DecodeFinished
   absl::Duration retry_backoff = absl::Milliseconds(20);  // after the n-th failure: n times this
   absl::Duration capacity_timeout = absl::Seconds(30);    // from the first refusal for want of room
+  absl::Duration no_worker_timeout = absl::Seconds(5);    // from the first placement that found no worker
   absl::Duration min_capacity_pause = absl::Milliseconds(10);   // doubled at each refusal,
   absl::Duration max_capacity_pause = absl::Milliseconds(500);  // up to this
 };
@@ -54,6 +55,7 @@ struct SessionSpec {
   StreamId stream;
   uint32_t claim = 0;
   MonoTime deadline = absl::InfiniteFuture();
+  uint32_t max_tokens = 0;  // 0: not known here
 };
 
 enum class StreamFinish { kNone, kStopToken, kStopString, kLength };
@@ -98,7 +100,7 @@ using SessionAction = std::variant<Place, OpenDecode, OpenPrefill, CancelDecode,
 using SessionActions = std::vector<SessionAction>;
 
 struct SessionCounts {
-  uint32_t attempts = 0;
+  uint32_t attempts = 0;  // placed
   HandoffOutcome handoff =
       HandoffOutcome::kUnknown;        // of the current attempt, as first reported by either side
   uint32_t prefill_cached_tokens = 0;  // of the attempt that emitted the first token
@@ -153,6 +155,8 @@ class StreamSession {
   SessionActions OfferToken(Attempt attempt, const StreamToken& token, MonoTime now);
   SessionActions AttemptBroken(const absl::Status& status, MonoTime now);
   SessionActions WaitForRoom(const absl::Status& status, MonoTime now);
+  SessionActions WaitForWorker(const absl::Status& status, MonoTime now);
+  absl::Duration GrowingPause(uint32_t before) const;
   SessionActions BackOff(absl::Duration pause, MonoTime now);
   SessionActions End(SessionAction last);
 
@@ -169,6 +173,8 @@ class StreamSession {
   uint32_t failures_ = 0;  // of attempts, want of room not counted
   uint32_t refusals_ = 0;  // for want of room
   MonoTime room_deadline_ = absl::InfiniteFuture();
+  uint32_t misses_ = 0;  // placements in a row that found no worker
+  MonoTime worker_deadline_ = absl::InfiniteFuture();
   StreamEmission emission_;
   SessionCounts counts_;
 };

@@ -26,7 +26,8 @@ StreamDriver::StreamDriver(const Cluster& cluster, const SessionConfig& config, 
       spec_(std::move(spec)),
       listener_(std::move(listener)),
       post_(std::move(post)),
-      session_(config, {.stream = spec_.stream, .claim = 1, .deadline = deadline}) {}
+      session_(config,
+               {.stream = spec_.stream, .claim = 1, .deadline = deadline, .max_tokens = spec_.max_tokens}) {}
 
 void StreamDriver::Start() {
   Execute(session_.Start(Now()));

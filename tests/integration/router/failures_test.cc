@@ -22,6 +22,7 @@ FakePlan Endless() {
 }
 
 TEST_F(RouterFixture, NoDecodeWorkerIs503) {
+  config_.session.no_worker_timeout = absl::Milliseconds(50);
   StartRouter();
   const TestResponse response = Chat("");
   EXPECT_EQ(response.status, 503);
@@ -125,7 +126,8 @@ TEST_F(RouterFixture, DisconnectWhileStreamingCancels) {
   StartRouter();
   {
     TestClient client(port());
-    client.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, R"(,"stream":true})")));
+    client.Send(PostBytes("/v1/chat/completions",
+                          absl::StrCat(kChatBody, R"(,"stream":true,"max_completion_tokens":4000})")));
     EXPECT_TRUE(client.ReceiveUntil("data: "));
   }
   EXPECT_TRUE(decode.WaitForCancelled(1));
@@ -147,6 +149,19 @@ TEST_F(RouterFixture, DisconnectWhileWaitingCancelsBothSides) {
   EXPECT_TRUE(WaitForNoRequests());
 }
 
+TEST_F(RouterFixture, DisconnectBehindAFullReadAheadCancels) {
+  FakeWorker& decode = AddDecode({.tokens = {70}, .hang_after = 0});
+  config_.http.max_read_ahead_bytes = 4096;
+  StartRouter();
+  TestClient client(port());
+  client.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, "}")));
+  EXPECT_TRUE(decode.WaitForDecodes(1));
+  client.Send(std::string(8192, 'x'));
+  client.Close();
+  EXPECT_TRUE(decode.WaitForCancelled(1));
+  EXPECT_TRUE(WaitForNoRequests());
+}
+
 TEST_F(RouterFixture, SlowReaderIsCutOff) {
   FakePlan flood = Endless();
   flood.token_delay = absl::ZeroDuration();
@@ -154,7 +169,9 @@ TEST_F(RouterFixture, SlowReaderIsCutOff) {
   config_.http.max_send_buffer_bytes = 64 << 10;
   StartRouter();
   TestClient client(port(), 4096);
-  client.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, R"(,"stream":true})")));
+  client.Send(PostBytes("/v1/chat/completions",
+                        absl::StrCat(kChatBody, R"(,"stream":true,"n":16,"max_completion_tokens":4000,)",
+                                     R"("logprobs":true,"top_logprobs":1})")));
   EXPECT_TRUE(decode.WaitForCancelled(1));
   EXPECT_TRUE(WaitForNoRequests());
   EXPECT_THAT(TestClient(port()).Get("/metrics").body, HasSubstr("baton_router_slow_readers_total 1"));
@@ -162,11 +179,19 @@ TEST_F(RouterFixture, SlowReaderIsCutOff) {
 
 TEST_F(RouterFixture, RestartedWorkerServesAgain) {
   AddDecode(Says("first"));
+  config_.session.no_worker_timeout = absl::Seconds(20);
   StartRouter();
   EXPECT_EQ(Chat("").status, 200);
+  const int port_of_it = workers_[0]->port();
   workers_.clear();
   EXPECT_TRUE(Eventually([&] { return !router_->CanDecode(); }));
-  EXPECT_EQ(Chat("").status, 503);
+  TestClient waiting(port());
+  waiting.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, "}")));
+  EXPECT_TRUE(Eventually([&] { return router_->open_requests() == 1; }));
+  workers_.push_back(
+      std::make_unique<FakeWorker>("again", v1::ROLE_DECODE, Says("second"), "fp-test", port_of_it));
+  EXPECT_THAT(waiting.Receive().body, HasSubstr("second")) << "what came meanwhile has waited";
+  EXPECT_THAT(Chat("").body, HasSubstr("second"));
 }
 
 TEST_F(RouterFixture, DrainingWorkersGetNothingNew) {

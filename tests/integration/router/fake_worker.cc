@@ -145,6 +145,7 @@ struct FakeWorker::Impl final : v1::Worker::Service {
   std::string fingerprint;
   Epoch epoch = RandomId128();
   std::string endpoint;
+  int port = 0;
   std::unique_ptr<grpc::Server> server;
   mutable absl::Mutex mutex;
   FakePlan plan;
@@ -157,17 +158,18 @@ struct FakeWorker::Impl final : v1::Worker::Service {
   std::vector<v1::PrefillRequest> prefill_requests;
 };
 
-FakeWorker::FakeWorker(const std::string& name, v1::Role role, FakePlan plan, const std::string& fingerprint)
+FakeWorker::FakeWorker(const std::string& name, v1::Role role, FakePlan plan, const std::string& fingerprint,
+                       int port)
     : impl_(std::make_unique<Impl>()) {
   impl_->name = name;
   impl_->role = role;
   impl_->plan = std::move(plan);
   impl_->fingerprint = fingerprint;
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort("127.0.0.1:" + std::to_string(port), grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(impl_.get());
   impl_->server = builder.BuildAndStart();
+  impl_->port = port;
   impl_->endpoint = "127.0.0.1:" + std::to_string(port);
 }
 
@@ -181,6 +183,10 @@ FakeWorker::~FakeWorker() {
 
 const std::string& FakeWorker::endpoint() const {
   return impl_->endpoint;
+}
+
+int FakeWorker::port() const {
+  return impl_->port;
 }
 
 void FakeWorker::SetPlan(FakePlan plan) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// A worker that says what it is told: a real gRPC server on port 0 whose Decode and Prefill follow a plan.
-// Thread-safe.
+// A worker that says what it is told: a real gRPC server (port 0: any) whose Decode and Prefill follow a
+// plan. Thread-safe.
 
 #include <memory>
 #include <string>
@@ -28,10 +28,11 @@ struct FakePlan {
 class FakeWorker {
  public:
   FakeWorker(const std::string& name, v1::Role role, FakePlan plan,
-             const std::string& fingerprint = "fp-test");
+             const std::string& fingerprint = "fp-test", int port = 0);
   ~FakeWorker();
 
   const std::string& endpoint() const;
+  int port() const;
   void SetPlan(FakePlan plan);
   void SetDraining(bool draining);
   void Release();

@@ -79,11 +79,40 @@ TEST(StreamSessionFaults, InvalidArgumentAndSupersededEndAtOnce) {
             "-prefill1 quiet");
 }
 
-TEST(StreamSessionFaults, NothingToPlaceOn) {
+TEST(StreamSessionFaults, NoWorkerIsWaitedForBriefly) {
+  SessionConfig config{.no_worker_timeout = absl::Milliseconds(50)};
+  SessionAt at(config);
+  at.session.Start(kStart);
+  MonoTime now = kStart;
+  std::vector<int64_t> pauses;
+  while (Words(at.session.Placed(at.attempt(), kBroken, now)) != "fail14") {
+    ASSERT_FALSE(at.session.done());
+    pauses.push_back(absl::ToInt64Milliseconds(at.session.NextDeadline() - now));
+    now = at.session.NextDeadline();
+    EXPECT_THAT(Words(at.session.Tick(now)), testing::StartsWith("place"));
+  }
+  EXPECT_THAT(pauses, testing::ElementsAre(10, 20, 20));
+  EXPECT_EQ(at.session.counts().attempts, 0u);
+}
+
+TEST(StreamSessionFaults, AWorkerThatComesBackInTimeIsUsed) {
   SessionAt at;
   at.session.Start(kStart);
+  EXPECT_EQ(Words(at.session.Placed({1, 1}, kBroken, kStart)), "");
+  EXPECT_EQ(Words(at.session.Tick(kSoon)), "place2-0");
+  EXPECT_EQ(at.Place(false), "decode2");
+  EXPECT_EQ(at.session.counts().attempts, 1u);
+}
+
+TEST(StreamSessionFaults, NothingToPlaceOn) {
+  const SessionConfig config{.no_worker_timeout = absl::ZeroDuration()};
+  SessionAt at(config);
+  at.session.Start(kStart);
   EXPECT_EQ(Words(at.session.Placed({1, 1}, kBroken, kStart)), "fail14");
-  SessionAt later;
+  SessionAt unfit;
+  unfit.session.Start(kStart);
+  EXPECT_EQ(Words(unfit.session.Placed({1, 1}, absl::InvalidArgumentError("too long"), kStart)), "fail3");
+  SessionAt later(config);
   later.session.Start(kStart);
   later.Place(false);
   later.session.DecodeEnded({1, 1}, kFull, kStart);
@@ -148,6 +177,23 @@ TEST(StreamSessionFaults, TokensThatCannotBe) {
   lost.Run(false);
   lost.session.DecodeToken({1, 1}, Token(0, 40), kStart);
   EXPECT_EQ(Words(lost.session.DecodeToken({1, 1}, Token(2, 42), kStart)), "-decode1 fail14");
+}
+
+TEST(StreamSessionFaults, TokensOfAnAttemptGivenUpAreCounted) {
+  SessionAt at;
+  at.Run(true);
+  EXPECT_EQ(Words(at.session.PrefillEnded({1, 1}, kBroken, kStart)), "-decode1");
+  EXPECT_EQ(Words(at.session.DecodeToken({1, 1}, Token(0, 40), kStart)), "");
+  EXPECT_EQ(at.session.emission().counts().stale, 1u);
+}
+
+TEST(StreamSessionFaults, TokensBeyondTheStreamsLengthBreakIt) {
+  StreamSession session({}, {.stream = {3, 3}, .claim = 1, .max_tokens = 1});
+  session.Start(kStart);
+  session.Placed({1, 1}, Placement{.decode = kDecodeRank}, kStart);
+  session.DecodeAccepted({1, 1}, kEpoch, 0, kStart);
+  EXPECT_EQ(Words(session.DecodeToken({1, 1}, Token(0, 40), kStart)), "emit40");
+  EXPECT_EQ(Words(session.DecodeToken({1, 1}, Token(1, 41), kStart)), "-decode1 fail14");
 }
 
 TEST(StreamSessionFaults, FinishedWithoutAResultIsBroken) {
