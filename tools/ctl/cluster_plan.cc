@@ -35,6 +35,8 @@ std::vector<ProcessPlan> PlanCluster(const ClusterSpec& spec, const ClusterFolde
                     absl::StrCat("--listen=", spec.host, ":", spec.port),
                     absl::StrCat("--workers_file=", folder.Workers()), kDrainGrace,
                     absl::StrCat("--address_file=", folder.Addresses("router"))}});
+  std::vector<std::string>& router = plans.front().command;
+  router.insert(router.end(), spec.router_flags.begin(), spec.router_flags.end());
   for (int i = 0; i < spec.prefill; ++i) plans.push_back(PlanWorker(spec, folder, "prefill", i));
   for (int i = 0; i < spec.decode; ++i) plans.push_back(PlanWorker(spec, folder, "decode", i));
   return plans;

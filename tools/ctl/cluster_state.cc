@@ -49,7 +49,8 @@ std::string ToJson(const ClusterSpec& spec) {
                                       {"decode", spec.decode},
                                       {"ranks", spec.ranks},
                                       {"threads", spec.threads},
-                                      {"worker_flags", json::value_from(spec.worker_flags)}});
+                                      {"worker_flags", json::value_from(spec.worker_flags)},
+                                      {"router_flags", json::value_from(spec.router_flags)}});
 }
 
 absl::StatusOr<ClusterSpec> ParseSpec(const std::string& text) {
@@ -65,6 +66,7 @@ absl::StatusOr<ClusterSpec> ParseSpec(const std::string& text) {
     spec.ranks = Number(value, "ranks");
     spec.threads = Number(value, "threads");
     spec.worker_flags = json::value_to<std::vector<std::string>>(value.at("worker_flags"));
+    spec.router_flags = json::value_to<std::vector<std::string>>(value.at("router_flags"));
     return spec;
   });
 }

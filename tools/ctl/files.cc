@@ -87,6 +87,13 @@ std::string FileTail::ReadNew() {
   return content;
 }
 
+std::vector<std::string> FileTail::ReadNewLines() {
+  std::vector<std::string> lines = absl::StrSplit(unfinished_ + ReadNew(), '\n');
+  unfinished_ = std::move(lines.back());
+  lines.pop_back();
+  return lines;
+}
+
 int64_t FileSize(const std::string& path) {
   struct stat info {};
   return stat(path.c_str(), &info) == 0 ? info.st_size : 0;

@@ -31,10 +31,13 @@ class FileTail {
  public:
   FileTail(std::string path, int64_t offset) : path_(std::move(path)), offset_(offset) {}
   std::string ReadNew();
+  // The lines that were completed since; the beginning of one waits for its end.
+  std::vector<std::string> ReadNewLines();
 
  private:
   std::string path_;
   int64_t offset_;
+  std::string unfinished_;
 };
 
 int64_t FileSize(const std::string& path);  // 0 if there is none

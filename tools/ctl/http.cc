@@ -18,10 +18,13 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 
+constexpr std::chrono::milliseconds kLook(50);
+
 // One connection whose asynchronous calls, which alone know deadlines, are run to their end one by one.
 class Connection {
  public:
-  explicit Connection(absl::Duration timeout) : stream_(io_), timeout_(absl::ToChronoMilliseconds(timeout)) {}
+  explicit Connection(const HttpRequest& request)
+      : stream_(io_), timeout_(absl::ToChronoMilliseconds(request.timeout)), given_up_(request.given_up) {}
 
   absl::Status Connect(const Url& url) {
     asio::ip::tcp::resolver resolver(io_);
@@ -66,11 +69,14 @@ class Connection {
     stream_.expires_after(timeout_);
     operation([&result](beast::error_code error) { result = error; });
     io_.restart();
-    io_.run();
+    while (io_.run_for(kLook), !io_.stopped()) {
+      if (given_up_ != nullptr && given_up_()) stream_.cancel();
+    }
     return result;
   }
 
   static absl::Status ToStatus(beast::error_code error, const std::string& doing) {
+    if (error == asio::error::operation_aborted) return absl::CancelledError(doing);
     if (!error) return absl::OkStatus();
     const std::string text = absl::StrCat(doing, ": ", error.message());
     return error == beast::error::timeout ? absl::DeadlineExceededError(text) : absl::UnavailableError(text);
@@ -80,6 +86,7 @@ class Connection {
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_;
   std::chrono::milliseconds timeout_;
+  std::function<bool()> given_up_;
 };
 
 http::request<http::string_body> ToMessage(const HttpRequest& request, const Url& url) {
@@ -118,7 +125,7 @@ absl::StatusOr<Url> ParseUrl(const std::string& text) {
 absl::StatusOr<HttpResponse> FetchStream(const HttpRequest& request,
                                          const std::function<bool(absl::string_view)>& on_data) {
   BATON_ASSIGN_OR_RETURN(const Url url, ParseUrl(request.url));
-  Connection connection(request.timeout);
+  Connection connection(request);
   BATON_RETURN_IF_ERROR(connection.Connect(url));
   auto message = ToMessage(request, url);
   BATON_RETURN_IF_ERROR(connection.Write(message));

@@ -22,6 +22,7 @@ struct HttpRequest {
   std::string url;
   std::string body;                           // empty: GET; otherwise a POST of JSON
   absl::Duration timeout = absl::Seconds(5);  // of each read, and of the connect
+  std::function<bool()> given_up = nullptr;   // asked now and then; true: the call ends as CANCELLED
 };
 
 struct HttpResponse {

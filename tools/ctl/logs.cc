@@ -57,11 +57,7 @@ int Logs(const Surroundings& here, const LogsOptions& options) {
   const std::vector<int> stop = {SIGINT, SIGTERM};
   if (options.follow) BlockSignals(stop);
   while (options.follow && std::filesystem::exists(folder.path())) {
-    for (auto& [prefix, tail] : tails) {
-      std::string text = tail.ReadNew();
-      if (!text.empty() && text.back() == '\n') text.pop_back();
-      if (!text.empty()) PrintWithPrefix(prefix, {text});
-    }
+    for (auto& [prefix, tail] : tails) PrintWithPrefix(prefix, tail.ReadNewLines());
     fflush(stdout);
     if (WaitForSignal(stop, absl::Milliseconds(100)) != 0) break;
   }

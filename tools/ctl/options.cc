@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/status_macros.h"
 #include "tools/ctl/arguments.h"
 
@@ -12,6 +13,7 @@ namespace baton::ctl {
 namespace {
 
 constexpr int kMostWorkers = 64;
+constexpr int kMostGrace = 20;  // seconds: no process drains longer
 
 // Cluster names become file names.
 absl::StatusOr<std::string> ParseName(const Arguments& arguments) {
@@ -35,11 +37,11 @@ int DefaultThreads(int cores, int prefill, int decode, int ranks) {
 }
 
 absl::StatusOr<UpOptions> ParseUp(Words words, int cores) {
-  BATON_ASSIGN_OR_RETURN(
-      const Arguments arguments,
-      Arguments::Parse(
-          words, {"prefill", "decode", "ranks", "threads", "model", "port", "listen", "name", "timeout"},
-          {"detach"}));
+  BATON_ASSIGN_OR_RETURN(const Arguments arguments,
+                         Arguments::Parse(words,
+                                          {"prefill", "decode", "ranks", "threads", "model", "port", "listen",
+                                           "name", "timeout", "router-flags"},
+                                          {"detach"}));
   BATON_RETURN_IF_ERROR(RefusePositional(arguments));
   UpOptions up;
   ClusterSpec& spec = up.spec;
@@ -54,6 +56,7 @@ absl::StatusOr<UpOptions> ParseUp(Words words, int cores) {
   spec.host = arguments.Text("listen", spec.host);
   spec.model = arguments.Text("model", "");
   spec.worker_flags = arguments.passed_on();
+  spec.router_flags = absl::StrSplit(arguments.Text("router-flags", ""), ' ', absl::SkipEmpty());
   if (spec.model.empty()) return absl::InvalidArgumentError("--model PATH is needed: a GGUF file");
   up.detach = arguments.Has("detach");
   return up;
@@ -64,7 +67,7 @@ absl::StatusOr<DownOptions> ParseDown(Words words) {
   BATON_RETURN_IF_ERROR(RefusePositional(arguments));
   DownOptions down;
   BATON_ASSIGN_OR_RETURN(down.name, ParseName(arguments));
-  BATON_ASSIGN_OR_RETURN(down.grace_s, arguments.Number("grace", 20, 0, 3600));
+  BATON_ASSIGN_OR_RETURN(down.grace_s, arguments.Number("grace", kMostGrace, 0, kMostGrace));
   return down;
 }
 
@@ -102,7 +105,9 @@ absl::StatusOr<ChatOptions> ParseChat(Words words) {
   }
   chat.url = arguments.Text("url", "");
   chat.system = arguments.Text("system", "");
-  chat.text = absl::StrJoin(arguments.positional(), " ");
+  std::vector<std::string> said = arguments.positional();
+  said.insert(said.end(), arguments.passed_on().begin(), arguments.passed_on().end());
+  chat.text = absl::StrJoin(said, " ");
   return chat;
 }
 

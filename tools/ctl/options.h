@@ -23,7 +23,7 @@ struct ClusterSpec {
   int decode = 2;
   int ranks = 1;    // of each worker
   int threads = 1;  // of each rank
-  std::vector<std::string> worker_flags;
+  std::vector<std::string> worker_flags, router_flags;
 };
 
 struct UpOptions {

@@ -96,6 +96,15 @@ std::string DescribeExit(int wait_status) {
   return absl::StrCat("exited with ", WEXITSTATUS(wait_status));
 }
 
+bool SignalIsPending(const std::vector<int>& signals) {
+  sigset_t pending;
+  sigpending(&pending);
+  for (const int signal : signals) {
+    if (sigismember(&pending, signal) == 1) return true;
+  }
+  return false;
+}
+
 void BlockSignals(const std::vector<int>& signals) {
   const sigset_t set = SetOf(signals);
   sigprocmask(SIG_BLOCK, &set, nullptr);

@@ -45,6 +45,8 @@ std::string DescribeExit(int wait_status);
 
 // Waits for one of `signals` (blocked by the caller), at most that long. Returns 0 when the time is over.
 int WaitForSignal(const std::vector<int>& signals, absl::Duration at_most);
+// Whether one of `signals` (blocked by the caller) has come and was not yet waited for.
+bool SignalIsPending(const std::vector<int>& signals);
 void BlockSignals(const std::vector<int>& signals);
 
 }  // namespace baton::ctl

@@ -75,9 +75,12 @@ bool Readiness::TryRequest(const ClusterRecord& record) {
   const auto model = ServedModel(url_);
   if (!model.ok()) return false;
   model_ = *model;
-  const boost::json::object body{{"model", model_}, {"prompt", LongPrompt()}, {"max_tokens", 2}};
-  const auto response = Fetch({url_ + "/v1/completions", boost::json::serialize(body), absl::Seconds(60)});
+  const boost::json::object body{
+      {"model", model_}, {"prompt", long_prompt_ ? LongPrompt() : "Hi"}, {"max_tokens", 2}};
+  const auto response =
+      Fetch({url_ + "/v1/completions", boost::json::serialize(body), absl::Seconds(60), interrupted_});
   if (response.ok() && response->code == 200) return true;
+  if (response.ok() && response->code == 400) long_prompt_ = false;  // a context too small for it
   doing_ =
       absl::StrCat("workers ready; a first request was answered: ",
                    Shorten(response.ok() ? response->body : std::string(response.status().message()), 120));

@@ -2,6 +2,7 @@
 
 // Watches a cluster come up and says, in a few words, what it waits for.
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -15,8 +16,9 @@ namespace baton::ctl {
 
 class Readiness {
  public:
-  Readiness(ClusterFolder folder, ProcessId supervisor)
-      : folder_(std::move(folder)), supervisor_(supervisor) {}
+  // `interrupted`: whether the user wants no more of it; a request under way is then given up.
+  Readiness(ClusterFolder folder, ProcessId supervisor, std::function<bool()> interrupted)
+      : folder_(std::move(folder)), supervisor_(supervisor), interrupted_(std::move(interrupted)) {}
 
   // One look. True when a real request has succeeded. An error when a process died: its message is for the
   // user, and died() names the process. Takes at most as long as one request.
@@ -35,6 +37,8 @@ class Readiness {
 
   ClusterFolder folder_;
   ProcessId supervisor_;
+  std::function<bool()> interrupted_;
+  bool long_prompt_ = true;
   std::set<std::string> ready_;
   std::string doing_, died_, url_, model_;
 };

@@ -186,7 +186,7 @@ int Up(const Surroundings& here, UpOptions options) {
                                  true,
                                  options.detach ? 0 : SIGTERM});
   if (!supervisor.ok()) return Fail(std::string(supervisor.status().message()));
-  Readiness readiness(folder, *supervisor);
+  Readiness readiness(folder, *supervisor, [] { return SignalIsPending(kStopSignals); });
   const Wait outcome = WaitUntilReady(here, readiness, folder, options.timeout_s);
   if (outcome != Wait::kReady) {
     Signal(*supervisor, SIGTERM);

@@ -1,5 +1,6 @@
 """baton-ctl with processes that stand in for the router and the workers: start, status, logs, chat, deaths, and a clean end."""
 
+import glob
 import json
 import os
 import shutil
@@ -225,6 +226,36 @@ class CtlTest(unittest.TestCase):
         again = self.up("--decode", str(decodes))
         self.assertIn("running already", again.stdout + again.stderr)
         self.assertEqual(again.returncode, 0, again.stderr)
+
+    def test_a_model_of_small_context_is_ready_too(self):
+        self.environment["FAKE_SMALL"] = "yes"
+        self.assertEqual(self.up().returncode, 0)
+
+    def test_ctrl_c_during_the_first_request(self):
+        self.environment["FAKE_SILENT"] = "yes"
+        command = [os.path.join(self.bin, "baton-ctl"), "up", "--model", self.model, "--port", "0"]
+        up = subprocess.Popen(command, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        wait_for(lambda: self.ctl("status").returncode == 0 and self.process("decode-1")["http"], "the workers")
+        start = time.monotonic()
+        up.send_signal(signal.SIGINT)
+        rest, _ = up.communicate(timeout=50)
+        self.assertEqual(up.returncode, 130, rest)
+        self.assertLess(time.monotonic() - start, 30)
+        self.assertEqual(os.listdir(self.state), [])
+
+    def test_logs_follow_with_the_name_before_each_line(self):
+        self.assertEqual(self.up().returncode, 0)
+        logs = subprocess.Popen([os.path.join(self.bin, "baton-ctl"), "logs", "-f"], env=self.environment, text=True,
+                                stdout=subprocess.PIPE)
+        with open(glob.glob(self.state + "/baton/*/default/router.log")[0], "a") as file:
+            file.write("one\ntwo\n")
+        seen = []
+        while not seen or "two" not in seen[-1]:
+            seen.append(logs.stdout.readline())
+        self.assertEqual([line.split(" | ")[0].strip() for line in seen[-2:]], ["router", "router"])
+        self.assertEqual(self.ctl("down").returncode, 0)
+        logs.communicate(timeout=20)
+        self.assertEqual(logs.returncode, 0)
 
     def test_bad_options_say_what_to_do(self):
         for words, expected in ((["--decode", "0"], "--decode must be a whole number from 1"), (["--frob"], "unknown option --frob"),

@@ -2,7 +2,7 @@
 """Stands in for baton-router, baton-prefill and baton-decode: the flags, files and endpoints of each, and no model.
 
 Takes its role from its own file name. Environment: FAKE_DIE=NAME ends that worker at once with a last word; FAKE_DEAF=NAME makes
-it ignore SIGTERM.
+it ignore SIGTERM; FAKE_SMALL: the router refuses long prompts; FAKE_SILENT: it never answers a request.
 """
 
 import http.server
@@ -52,6 +52,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if not workers():
             return self.answer(503, json.dumps({"error": {"message": "no worker is ready"}}))
+        if os.environ.get("FAKE_SMALL") and len(body.get("prompt", "")) > 100:
+            return self.answer(400, json.dumps({"error": {"message": "the prompt is too long"}}))
+        if os.environ.get("FAKE_SILENT"):
+            return self.rfile.read(1)
         if not body.get("stream"):
             return self.answer(200, json.dumps({"choices": [{"text": "hi"}]}))
         said = body["messages"][-1]["content"]

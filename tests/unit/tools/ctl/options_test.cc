@@ -58,7 +58,8 @@ TEST(UpOptionsTest, DefaultsAreOnePrefillTwoDecode) {
 
 TEST(UpOptionsTest, EveryOptionArrives) {
   const auto words = Split({"--model=m", "--prefill=0", "--decode=3", "--ranks=2", "--threads=5", "--port=0",
-                            "--listen=0.0.0.0", "--name=b-2", "--detach", "--timeout=7", "--", "--pages=64"});
+                            "--listen=0.0.0.0", "--name=b-2", "--detach", "--timeout=7",
+                            "--router-flags=--max_queue=3  --v=1", "--", "--pages=64"});
   const auto up = ParseUp(words, 8);
   ASSERT_TRUE(up.ok()) << up.status();
   EXPECT_EQ(up->spec.prefill, 0);
@@ -71,6 +72,7 @@ TEST(UpOptionsTest, EveryOptionArrives) {
   EXPECT_TRUE(up->detach);
   EXPECT_EQ(up->timeout_s, 7);
   EXPECT_THAT(up->spec.worker_flags, ElementsAre("--pages=64"));
+  EXPECT_THAT(up->spec.router_flags, ElementsAre("--max_queue=3", "--v=1"));
 }
 
 TEST(UpOptionsTest, RefusesWithTheOptionsName) {
@@ -97,6 +99,7 @@ TEST(UpOptionsTest, CoresAreSharedOutAmongTheBusierRole) {
 
 TEST(OtherOptionsTest, ParseTheirOwn) {
   EXPECT_EQ(ParseDown(Split({"--grace", "3"}))->grace_s, 3);
+  EXPECT_THAT(ParseDown(Split({"--grace=21"})).status().message(), HasSubstr("from 0 to 20"));
   EXPECT_TRUE(ParseStatus(Split({"--json"}))->json);
   const auto logs = ParseLogs(Split({"router", "-f", "-n", "5"}));
   ASSERT_TRUE(logs.ok());
@@ -110,6 +113,7 @@ TEST(OtherOptionsTest, ParseTheirOwn) {
   EXPECT_EQ(chat->temperature, 0.0);
   EXPECT_EQ(chat->text, "two words");
   EXPECT_EQ(ParseChat(Split({}))->seed, std::nullopt);
+  EXPECT_EQ(ParseChat(Split({"what is", "--", "-5 + 3"}))->text, "what is -5 + 3");
 }
 
 }  // namespace
