@@ -33,7 +33,8 @@ struct WorkerCoreOptions {
   size_t max_calls = 1024;                           // open at once; one more is refused
   int64_t emission_buffer = 256;                     // B: events that a call's reader may be behind by
   absl::Duration max_call_time = absl::Minutes(30);  // bounds every call's deadline
-  absl::Duration pull_timeout = absl::Seconds(120);  // after it the prompt is recomputed
+  // After it the prompt is recomputed; well before the router, which waits 60 s for a token, gives up.
+  absl::Duration pull_timeout = absl::Seconds(45);
   AttemptTableOptions attempts;
 };
 

@@ -29,7 +29,7 @@ const Pull* HandoffReader::Find(const HandoffId& id) const {
 }
 
 bool HandoffReader::Uses(PeerId peer) const {
-  return uses_.contains(peer);
+  return owners_.contains(peer);
 }
 
 absl::Status HandoffReader::CheckBegin(const PullBegin& command, MonoTime now) const {
@@ -62,7 +62,7 @@ void HandoffReader::OnBegin(const PullBegin& command, PeerId owner, MonoTime now
     return;
   }
   Pull& pull = pulls_.try_emplace(command.id, command, owner, options_, now).first->second;
-  ++uses_[owner];
+  ++owners_[owner].pulls;
   SendOpen(pull, now, out);
   File(command.id);
 }
@@ -86,8 +86,11 @@ void HandoffReader::OnReadDone(uint64_t tag, const absl::Status& status, MonoTim
   std::optional<Pull::Read> read = pull.FinishRead(tag);
   if (!read.has_value()) return;
   tags_.erase(owner);
+  Owner& from = owners_.at(pull.peer());
   bytes_in_flight_ -= read->bytes;
   --reads_in_flight_;
+  from.bytes_in_flight -= read->bytes;
+  --from.reads_in_flight;
   if (pull.state() == ReaderState::kFencing) {
     if (pull.reads().empty()) {
       SetState(pull, ReaderState::kLost);
@@ -101,7 +104,7 @@ void HandoffReader::OnReadDone(uint64_t tag, const absl::Status& status, MonoTim
     out->push_back(pull.StartVerify(verify_tag, std::move(read->chunk)));
   } else if (read->aborted || absl::IsUnavailable(status) || absl::IsResourceExhausted(status)) {
     ++counters_.reads_failed;
-    if (!read->aborted) busy_until_ = now + options_.busy_wait;
+    if (!read->aborted) from.busy_until = now + options_.busy_wait;
     pull.Retry(std::move(read->chunk));
     Enqueue(pull);
   } else {
@@ -139,8 +142,13 @@ void HandoffReader::OnTick(MonoTime now, ReaderActions* out) {
 }
 
 MonoTime HandoffReader::NextDeadline() const {
-  const bool waits_for_wire = !ready_.empty() && busy_until_ > absl::InfinitePast();
-  return waits_for_wire ? std::min(timers_.Next(), busy_until_) : timers_.Next();
+  MonoTime next = timers_.Next();
+  if (reads_in_flight_ >= options_.max_reads_in_flight) return next;
+  for (const auto& [peer, owner] : owners_) {
+    const bool waits_for_wire = !owner.ready.empty() && owner.busy_until > absl::InfinitePast();
+    if (waits_for_wire) next = std::min(next, owner.busy_until);
+  }
+  return next;
 }
 
 void HandoffReader::Tick(Pull& pull, MonoTime now, ReaderActions* out) {
@@ -163,6 +171,10 @@ void HandoffReader::Tick(Pull& pull, MonoTime now, ReaderActions* out) {
         pull,
         absl::DeadlineExceededError(out_of_time ? "the handoff's deadline passed" : "the lease ran out"), now,
         out);
+  }
+  if (pull.AwaitsAnswer() && now >= pull.heard_until) {
+    ++counters_.timed_out;
+    return Lose(pull, absl::UnavailableError("the owner does not answer"), now, out);
   }
   for (auto& [tag, read] : pull.reads()) {
     if (read.aborted || now < read.deadline) continue;
@@ -197,6 +209,7 @@ void HandoffReader::ConfirmIfComplete(Pull& pull, MonoTime now, ReaderActions* o
   if (!pull.Complete()) return;
   SetState(pull, ReaderState::kConfirming);
   pull.resend.Reset();
+  pull.heard_until = now + options_.silence;
   SendConfirm(pull, now, out);
 }
 
@@ -232,8 +245,8 @@ void HandoffReader::Lose(Pull& pull, absl::Status status, MonoTime now, ReaderAc
 
 void HandoffReader::Erase(const HandoffId& id) {
   auto it = pulls_.find(id);
-  auto use = uses_.find(it->second.peer());
-  if (--use->second == 0) uses_.erase(use);
+  auto owner = owners_.find(it->second.peer());
+  if (--owner->second.pulls == 0) owners_.erase(owner);
   absl::erase_if(tags_, [&](const auto& tag) { return tag.second == id; });
   timers_.Remove(id);
   pulls_.erase(it);
@@ -242,33 +255,47 @@ void HandoffReader::Erase(const HandoffId& id) {
 void HandoffReader::Enqueue(Pull& pull) {
   if (pull.queued || !pull.HasWork()) return;
   pull.queued = true;
-  ready_.push_back(pull.id());
+  owners_.at(pull.peer()).ready.push_back(pull.id());
 }
 
 void HandoffReader::PumpReads(MonoTime now, ReaderActions* out) {
-  if (now < busy_until_) return;
-  busy_until_ = absl::InfinitePast();
-  while (!ready_.empty() && reads_in_flight_ < options_.max_reads_in_flight) {
-    auto it = pulls_.find(ready_.front());
-    if (it == pulls_.end() || !it->second.HasWork()) {
-      if (it != pulls_.end()) it->second.queued = false;
-      ready_.pop_front();
-      continue;
-    }
-    Pull& pull = it->second;
-    const size_t bytes = pull.NextBytes();
-    if (bytes_in_flight_ > 0 && bytes_in_flight_ + bytes > options_.max_bytes_in_flight) return;
-    const uint64_t tag = ++last_tag_;
-    tags_[tag] = pull.id();
-    out->push_back(pull.StartRead(tag, now));
-    ++counters_.reads;
-    ++reads_in_flight_;
-    bytes_in_flight_ += bytes;
-    ready_.pop_front();
-    pull.queued = false;
-    Enqueue(pull);
-    File(it->first);
+  for (size_t idle = 0; idle < owners_.size() && reads_in_flight_ < options_.max_reads_in_flight;) {
+    auto next = owners_.upper_bound(last_served_);
+    if (next == owners_.end()) next = owners_.begin();
+    last_served_ = next->first;
+    idle = PostRead(next->second, now, out) ? 0 : idle + 1;
   }
+}
+
+bool HandoffReader::PostRead(Owner& owner, MonoTime now, ReaderActions* out) {
+  if (now < owner.busy_until) return false;
+  owner.busy_until = absl::InfinitePast();
+  const auto named = [&] { return pulls_.find(owner.ready.front()); };
+  while (!owner.ready.empty() && (named() == pulls_.end() || !named()->second.HasWork())) {
+    if (named() != pulls_.end()) named()->second.queued = false;
+    owner.ready.pop_front();
+  }
+  if (owner.ready.empty()) return false;
+  Pull& pull = named()->second;
+  const size_t bytes = pull.NextBytes();
+  const bool fits = bytes_in_flight_ == 0 || bytes_in_flight_ + bytes <= options_.max_bytes_in_flight;
+  const bool within_share =
+      owner.reads_in_flight == 0 || (owner.bytes_in_flight + bytes <= options_.max_bytes_in_flight / 2 &&
+                                     owner.reads_in_flight < options_.max_reads_in_flight / 2);
+  if (!fits || !within_share) return false;
+  const uint64_t tag = ++last_tag_;
+  tags_[tag] = pull.id();
+  out->push_back(pull.StartRead(tag, now));
+  ++counters_.reads;
+  ++reads_in_flight_;
+  ++owner.reads_in_flight;
+  bytes_in_flight_ += bytes;
+  owner.bytes_in_flight += bytes;
+  owner.ready.pop_front();
+  pull.queued = false;
+  Enqueue(pull);
+  File(pull.id());
+  return true;
 }
 
 void HandoffReader::File(const HandoffId& id) {

@@ -55,6 +55,13 @@ class HandoffReader {
   static absl::Span<const Transition<ReaderState>> LegalTransitions();
 
  private:
+  struct Owner {
+    size_t pulls = 0;
+    std::deque<HandoffId> ready;  // with reads to post; may name pulls that have gone
+    size_t bytes_in_flight = 0, reads_in_flight = 0;
+    MonoTime busy_until = absl::InfinitePast();
+  };
+
   absl::Status CheckBegin(const PullBegin& command, MonoTime now) const;
   // A message of the pull's own owner and epoch.
   void Dispatch(Pull& pull, const v1::Handoff& message, MonoTime now, ReaderActions* out);
@@ -81,20 +88,22 @@ class HandoffReader {
   void Erase(const HandoffId& id);
   void Tick(Pull& pull, MonoTime now, ReaderActions* out);
   void Enqueue(Pull& pull);
-  // Posts reads within the bounds, one pull after the other.
+  // Posts reads within the bounds, one owner and one of its pulls after the other. No owner has more than
+  // half of the bounds, so that one which does not answer leaves room for the rest.
   void PumpReads(MonoTime now, ReaderActions* out);
+  // One read of this owner's; false: it has none to post, or none that fits.
+  bool PostRead(Owner& owner, MonoTime now, ReaderActions* out);
   void File(const HandoffId& id);
 
   const ReaderOptions options_;
   std::map<HandoffId, Pull> pulls_;
   TimerIndex<HandoffId> timers_;
-  std::deque<HandoffId> ready_;                    // with reads to post; may name pulls that have gone
   absl::flat_hash_map<uint64_t, HandoffId> tags_;  // of reads and verifications under way
-  absl::flat_hash_map<PeerId, size_t> uses_;
+  std::map<PeerId, Owner> owners_;                 // that a pull needs
+  PeerId last_served_ = 0;
   uint64_t last_tag_ = 0;
   size_t bytes_in_flight_ = 0;
   size_t reads_in_flight_ = 0;
-  MonoTime busy_until_ = absl::InfinitePast();
   ReaderCounters counters_;
   Transitions transitions_;
 };

@@ -43,6 +43,7 @@ void HandoffReader::OnMessage(PeerId from, const v1::Handoff& message, MonoTime 
     ++counters_.stale;
     return;
   }
+  if (pull != nullptr) pull->heard_until = now + options_.silence;
   if (message.verb_case() == v1::Handoff::kOpened) {
     OnOpened(from, pull, message, out);
   } else if (pull == nullptr) {

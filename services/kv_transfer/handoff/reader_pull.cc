@@ -21,6 +21,7 @@ Pull::Pull(const PullBegin& begin, PeerId peer, const ReaderOptions& options, Mo
     : retry(options.retry_min, options.retry_max),
       resend(options.resend_min, options.resend_max),
       next_request(now),
+      heard_until(now + options.silence),
       options_(options),
       begun_(begin),
       peer_(peer),
@@ -167,6 +168,7 @@ MonoTime Pull::NextDeadline() const {
   if (state_ == ReaderState::kFencing) return std::min(close_by, fence_by);
   MonoTime next = std::min({begun_.deadline, next_request, next_renew});
   if (state_ == ReaderState::kPulling) next = std::min(next, lease_until());
+  if (AwaitsAnswer()) next = std::min(next, heard_until);
   for (const auto& [tag, read] : reads_) {
     if (!read.aborted) next = std::min(next, read.deadline);
   }

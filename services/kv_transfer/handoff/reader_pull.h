@@ -50,6 +50,8 @@ class Pull {
   PeerId peer() const { return peer_; }
   ReaderState state() const { return state_; }
   void set_state(ReaderState state) { state_ = state; }
+  // Whether nothing but the owner's answer can take it further.
+  bool AwaitsAnswer() const { return state_ == ReaderState::kOpening || state_ == ReaderState::kConfirming; }
   uint64_t lease() const { return lease_; }
   const Id128& secret() const { return secret_; }
   TokenId first_token() const { return first_token_; }
@@ -90,6 +92,7 @@ class Pull {
   Backoff retry, resend;
   SentRequests opens, renews;
   MonoTime next_request;  // Open or Confirm
+  MonoTime heard_until;   // while opening or confirming: lost then, unless the owner is heard
   MonoTime next_renew = absl::InfiniteFuture();
   absl::Duration renew_every = absl::InfiniteDuration();
   MonoTime close_by = absl::InfiniteFuture();  // while fencing

@@ -27,6 +27,7 @@ struct ReaderOptions {
   absl::Duration resend_min = absl::Milliseconds(50);  // without an answer
   absl::Duration resend_max = absl::Seconds(1);
   absl::Duration read_timeout = absl::Seconds(2);  // of one read, before it is aborted and posted again
+  absl::Duration silence = absl::Seconds(5);  // of the owner while only it can go on: opening, confirming
   absl::Duration fence_timeout = absl::Seconds(5);
   absl::Duration busy_wait = absl::Milliseconds(1);  // after the wire said busy
   size_t max_pulls = 4096;

@@ -80,7 +80,10 @@ TEST_F(ReaderFaultsTest, WhileConfirmingOnlyTheVerdictCounts) {
   ServeReads();
   Say(RevokeOf(1));
   EXPECT_THAT(All<PullLost>(), SizeIs(0));
-  Advance(absl::Seconds(10));  // past the lease: the verdict is remembered
+  for (int i = 0; i < 4; ++i) {  // past the lease: the verdict is remembered
+    Advance(absl::Seconds(3));
+    Say(RevokeOf(1));
+  }
   EXPECT_THAT(All<PullLost>(), SizeIs(0));
   Say(VerdictOf(1, true));
   EXPECT_THAT(All<PullHeld>(), SizeIs(1));
@@ -90,8 +93,47 @@ TEST_F(ReaderFaultsTest, NoVerdictByTheDeadlineIsLost) {
   Offered(1);
   Say(SealOf(1, 1));
   ServeReads();
-  Advance(absl::Seconds(30));
+  for (int i = 0; i < 10; ++i) {
+    Advance(absl::Seconds(3));
+    Say(RevokeOf(1));
+  }
   EXPECT_TRUE(absl::IsDeadlineExceeded(TheLoss().status));
+  Say(VerdictOf(1, true));
+  EXPECT_THAT(All<PullHeld>(), SizeIs(0));
+}
+
+TEST_F(ReaderFaultsTest, AnOwnerThatNeverAnswersIsGivenUp) {
+  Begin(1);
+  Advance(absl::Milliseconds(4999));
+  EXPECT_THAT(All<PullLost>(), SizeIs(0));
+  Advance(absl::Milliseconds(1));
+  EXPECT_TRUE(absl::IsUnavailable(TheLoss().status));
+  EXPECT_TRUE(TheLoss().fenced);
+}
+
+TEST_F(ReaderFaultsTest, AnOwnerThatSaysRetryIsAlive) {
+  Begin(1);
+  v1::Handoff retry = New(1);
+  retry.mutable_refused()->set_retry(true);
+  for (int i = 0; i < 5; ++i) {
+    Advance(absl::Seconds(4));
+    Say(retry);
+  }
+  EXPECT_THAT(All<PullLost>(), SizeIs(0));
+  Advance(absl::Seconds(5));
+  EXPECT_TRUE(absl::IsUnavailable(TheLoss().status));
+}
+
+TEST_F(ReaderFaultsTest, AnOwnerSilentWhileConfirmingIsGivenUp) {
+  Offered(1);
+  Advance(absl::Milliseconds(1500));
+  Say(SealOf(1, 1));
+  ServeReads();
+  ASSERT_EQ(reader->Find(Id(1))->state(), ReaderState::kConfirming);
+  Advance(absl::Milliseconds(4999));
+  EXPECT_THAT(All<PullLost>(), SizeIs(0));
+  Advance(absl::Milliseconds(1));
+  EXPECT_TRUE(absl::IsUnavailable(TheLoss().status));
   Say(VerdictOf(1, true));
   EXPECT_THAT(All<PullHeld>(), SizeIs(0));
 }

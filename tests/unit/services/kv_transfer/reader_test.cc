@@ -158,7 +158,7 @@ TEST_F(ReaderTest, AcknowledgesAndReadsRepeatedOffersOnce) {
 TEST_F(ReaderTest, BoundsBytesInFlightAcrossPulls) {
   ReaderOptions options = Options();
   options.max_read_bytes = kSmallLayout.AtomBytes();
-  options.max_bytes_in_flight = 2 * kSmallLayout.AtomBytes();
+  options.max_bytes_in_flight = 4 * kSmallLayout.AtomBytes();  // of one owner: half of it
   reader.emplace(options);
   Offered(1);
   Offered(2);
@@ -167,7 +167,7 @@ TEST_F(ReaderTest, BoundsBytesInFlightAcrossPulls) {
   for (int i = 0; i < 4; ++i) {
     const auto posts = All<PostPull>();
     reader->OnReadDone(posts[i].tag, absl::OkStatus(), now, &out);
-    EXPECT_LE(reader->bytes_in_flight(), options.max_bytes_in_flight);
+    EXPECT_LE(reader->bytes_in_flight(), options.max_bytes_in_flight / 2);
   }
   const auto posts = All<PostPull>();
   ASSERT_THAT(posts, SizeIs(6));
@@ -175,6 +175,28 @@ TEST_F(ReaderTest, BoundsBytesInFlightAcrossPulls) {
   EXPECT_EQ(first, 3) << "both were served in turn";
   ServeReads();
   EXPECT_EQ(reader->bytes_in_flight(), 0u);
+}
+
+TEST_F(ReaderTest, AnOwnerThatDoesNotAnswerLeavesRoomForOthers) {
+  ReaderOptions options = Options();
+  options.max_read_bytes = kSmallLayout.AtomBytes();
+  options.max_bytes_in_flight = 4 * kSmallLayout.AtomBytes();
+  reader.emplace(options);
+  Offered(1);
+  Offered(2);  // its reads, too, are never answered
+  EXPECT_EQ(reader->bytes_in_flight(), 2 * kSmallLayout.AtomBytes());
+  const PeerId alive = testing::kOwnerPeer + 1;
+  reader->OnBegin(PullOf(3), alive, now, &out);
+  for (const v1::Handoff& said : {OpenedOf(3), OfferOf(3, 1, {0, 40, 0, 3}), SealOf(3, 1)})
+    reader->OnMessage(alive, said, now, &out);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const ReaderAction action = out[i];
+    if (const auto* post = std::get_if<PostPull>(&action); post != nullptr && post->peer == alive)
+      reader->OnReadDone(post->tag, absl::OkStatus(), now, &out);
+    if (const auto* verify = std::get_if<VerifyUnits>(&action))
+      reader->OnVerified(verify->tag, true, now, &out);
+  }
+  EXPECT_EQ(reader->Find(Id(3))->state(), ReaderState::kConfirming);
 }
 
 TEST_F(ReaderTest, ABusyWireIsTriedAgain) {
