@@ -86,6 +86,7 @@ std::optional<v1::Handoff> ParseHandoff(absl::string_view bytes) {
   v1::Handoff message;
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max())) return std::nullopt;
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::nullopt;
+  message.DiscardUnknownFields();  // or a peer could have us keep whatever it sends
   if (!message.has_key() || !message.has_sender_epoch() || message.verb_case() == v1::Handoff::VERB_NOT_SET) {
     return std::nullopt;
   }

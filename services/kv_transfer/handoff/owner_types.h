@@ -37,7 +37,7 @@ struct OwnerOptions {
   size_t max_offers = 8192;         // of a lease
   size_t offer_window = 32;         // offers sent and not acknowledged
   size_t max_offer_units = 16384;   // checksums of one Offer, if a layer of an atom has no more
-  size_t max_read_bytes = 4 << 20;  // of one Pull, if a layer of an atom has no more
+  size_t max_read_bytes = 1 << 20;  // of one Pull, if a layer of an atom has no more
 };
 
 struct OwnerCounters {

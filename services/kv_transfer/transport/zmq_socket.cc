@@ -13,6 +13,7 @@ namespace baton {
 namespace {
 
 constexpr size_t kHeaderBytes = 9;
+constexpr int kLingerMs = 200;  // for the last Releases and Revokes
 
 static_assert(sizeof(zmq_msg_t) == 64);
 
@@ -82,18 +83,21 @@ void ZmqSocket::Closer::operator()(void* socket) const {
 }
 
 absl::Status ZmqSocket::Set(int option, int value) {
-  return zmq_setsockopt(raw(), option, &value, sizeof value) == 0 ? absl::OkStatus() : Error("socket option");
+  return zmq_setsockopt(raw(), option, &value, sizeof value) == 0
+             ? absl::OkStatus()
+             : Error(absl::StrCat("socket option ", option, " = ", value));
 }
 
 absl::Status ZmqSocket::Set(int option, const std::string& value) {
-  return zmq_setsockopt(raw(), option, value.data(), value.size()) == 0 ? absl::OkStatus()
-                                                                        : Error("socket option");
+  return zmq_setsockopt(raw(), option, value.data(), value.size()) == 0
+             ? absl::OkStatus()
+             : Error(absl::StrCat("socket option ", option));
 }
 
 absl::Status ZmqSocket::Configure(const ZmqOptions& options, const std::string& address) {
   const auto ms = [](absl::Duration d) { return static_cast<int>(absl::ToInt64Milliseconds(d)); };
-  const std::pair<int, int> settings[] = {{ZMQ_LINGER, 0},
-                                          {ZMQ_SNDHWM, options.high_water},
+  const std::pair<int, int> settings[] = {{ZMQ_LINGER, kLingerMs},
+                                          {ZMQ_SNDHWM, router_ ? options.high_water_out : options.high_water},
                                           {ZMQ_RCVHWM, options.high_water},
                                           {ZMQ_HEARTBEAT_IVL, ms(options.heartbeat)},
                                           {ZMQ_HEARTBEAT_TIMEOUT, ms(options.heartbeat_timeout)},
@@ -103,7 +107,7 @@ absl::Status ZmqSocket::Configure(const ZmqOptions& options, const std::string& 
                                           {ZMQ_TCP_KEEPALIVE, 1},
                                           {ZMQ_IPV6, address.find('[') != std::string::npos}};
   for (const auto& [option, value] : settings) BATON_RETURN_IF_ERROR(Set(option, value));
-  const int64_t max_message = options.max_message_bytes;
+  const int64_t max_message = router_ ? options.max_request_bytes : options.max_message_bytes;
   if (zmq_setsockopt(raw(), ZMQ_MAXMSGSIZE, &max_message, sizeof max_message) != 0)
     return Error("ZMQ_MAXMSGSIZE");
   return absl::OkStatus();

@@ -20,8 +20,10 @@ struct ZmqOptions {
   std::string bind = "tcp://127.0.0.1:0";  // port 0: the system's choice; IPv6 in brackets
   std::string advertise_host;  // in endpoint(), instead of the bound one; needed when bound to a wildcard
   int io_threads = 1;
-  int high_water = 512;                 // messages queued per peer and direction
-  int64_t max_message_bytes = 8 << 20;  // a peer that sends more is disconnected
+  int high_water = 512;                  // messages queued per peer and direction
+  int64_t max_message_bytes = 8 << 20;   // from an owner; one that sends more is disconnected
+  int64_t max_request_bytes = 64 << 10;  // from a reader, whose requests are small; likewise
+  int high_water_out = 160;              // answers queued per reader: the reads and offers it may have open
   absl::Duration heartbeat = absl::Seconds(1);
   absl::Duration heartbeat_timeout = absl::Seconds(3);
   absl::Duration reconnect_min = absl::Milliseconds(20);

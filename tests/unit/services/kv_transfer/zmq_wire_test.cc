@@ -69,6 +69,19 @@ class ZmqWireTest : public ::testing::Test {
   Recorder at_server, at_client;
 };
 
+TEST_F(ZmqWireTest, ARequestIsSmallAndAnAnswerNeedNotBe) {
+  ASSERT_EQ(client->Send(peer, std::string(60 << 10, 'x')), WireResult::kOk);
+  ASSERT_TRUE(Until([&] { return at_server.messages.size() == 1; }));
+  ASSERT_EQ(server->Send(at_server.messages[0].first, std::string(900 << 10, 'y')), WireResult::kOk);
+  ASSERT_TRUE(Until([&] { return at_client.messages.size() == 1; }));
+  (void)client->Send(peer, std::string(70 << 10, 'z'));  // the connection is dropped, and made again
+  EXPECT_TRUE(Until([&] {
+    (void)client->Send(peer, "again");
+    return at_server.messages.size() > 1;
+  }));
+  EXPECT_EQ(at_server.messages[1].second, "again");
+}
+
 TEST_F(ZmqWireTest, EndpointIsTheRealOne) {
   EXPECT_THAT(server->endpoint(), HasSubstr("tcp://127.0.0.1:"));
   EXPECT_NE(server->endpoint(), "tcp://127.0.0.1:0");
