@@ -210,6 +210,7 @@ absl::Status Worker::Health() const {
     if (engine.LastProgress() < oldest)
       return absl::InternalError(absl::StrCat("the engine of rank ", i, " is wedged"));
   }
+  if (impl_->node->LastRound() < oldest) return absl::InternalError("the handoff is wedged");
   if (!impl_->node->Healthy())
     return absl::InternalError("a read into quarantined pages could not be fenced");
   return absl::OkStatus();

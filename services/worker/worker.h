@@ -91,7 +91,8 @@ class Worker {
   MonoTime Now() const;
   // As of the dispatcher's last round; the loads as of each engine's last step.
   WorkerStatus Status() const;
-  // Not Ok: an engine is wedged or found an integrity violation, or the handoff could not fence a read.
+  // Not Ok: an engine is wedged or found an integrity violation, or the handoff is wedged or could not
+  // fence a read.
   absl::Status Health() const;
 
  private:

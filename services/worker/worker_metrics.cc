@@ -68,6 +68,12 @@ void CollectHandoffs(const HandoffNode::Stats& stats, MetricSnapshot& out) {
       .Add(static_cast<double>(stats.owned_lost), {{"side", "owner"}, {"outcome", "lost"}})
       .Add(static_cast<double>(stats.pulled_held), {{"side", "reader"}, {"outcome", "held"}})
       .Add(static_cast<double>(stats.pulled_lost), {{"side", "reader"}, {"outcome", "lost"}});
+  out.Counter("baton_handoff_pulls_lost_total",
+              "Handoffs lost by their reader, by cause; others are in no class")
+      .Add(static_cast<double>(stats.pulls_refused), {{"cause", "refused"}})
+      .Add(static_cast<double>(stats.pulls_revoked), {{"cause", "revoked"}})
+      .Add(static_cast<double>(stats.pulls_timed_out), {{"cause", "timed_out"}})
+      .Add(static_cast<double>(stats.checksum_failures), {{"cause", "checksum"}});
   out.Counter("baton_handoff_bytes_total", "KV bytes moved")
       .Add(static_cast<double>(stats.bytes_in), {{"direction", "in"}})
       .Add(static_cast<double>(stats.bytes_out), {{"direction", "out"}});

@@ -14,6 +14,7 @@ namespace baton {
 namespace {
 
 constexpr absl::Duration kComplainEvery = absl::Minutes(1);
+constexpr absl::Duration kTellLossEvery = absl::Seconds(1);
 
 // All pages of a rank, which must be consecutive.
 absl::StatusOr<absl::Span<std::byte>> PoolOf(KvMemory* memory, uint32_t rank) {
@@ -86,6 +87,7 @@ void HandoffDriver::Do(const HandoffCommand& command) {
 }
 
 void HandoffDriver::Handle(const PullBegin& command) {
+  if (reader_.Find(command.id) == nullptr) pulling_from_[command.id] = command.owner.endpoint;
   auto peer = wire_->Connect(command.owner.endpoint, command.owner.curve_public_key);
   if (absl::IsResourceExhausted(peer.status()) && CloseIdlePeer()) {
     peer = wire_->Connect(command.owner.endpoint, command.owner.curve_public_key);
@@ -152,7 +154,8 @@ void HandoffDriver::Act() {
 }
 
 void HandoffDriver::Act(WireSend& action) {
-  if (wire_->Send(action.peer, action.message.SerializeAsString()) == WireResult::kBusy) ++busy_;
+  // What a busy wire drops is sent again, as if it had been lost on the way.
+  (void)wire_->Send(action.peer, action.message.SerializeAsString());
 }
 
 void HandoffDriver::Act(PostPull& action) {
@@ -187,6 +190,28 @@ void HandoffDriver::Act(FenceOverdue& action) {
   healthy_ = false;
   spdlog::error("handoff {}: its reads were not fenced in time; this process must restart",
                 action.id.stream.ToHex());
+}
+
+void HandoffDriver::Act(PullHeld& event) {
+  pulling_from_.erase(event.id);
+  sink_->OnHandoffEvent(std::move(event));
+}
+
+void HandoffDriver::Act(PullLost& event) {
+  const auto from = pulling_from_.extract(event.id);
+  if (!absl::IsCancelled(event.status))
+    TellLoss(event.id, from.empty() ? std::string() : from.mapped(), event.status);
+  sink_->OnHandoffEvent(std::move(event));
+}
+
+void HandoffDriver::TellLoss(const HandoffId& id, const std::string& owner, const absl::Status& why) {
+  if (now_ < next_loss_told_) {
+    ++losses_untold_;
+    return;
+  }
+  next_loss_told_ = now_ + kTellLossEvery;
+  spdlog::warn("handoff {} from {} lost: {} ({} others not told of)", id.stream.ToHex(), owner,
+               std::string(why.message()), std::exchange(losses_untold_, 0));
 }
 
 void HandoffDriver::OnMessage(PeerId from, absl::string_view message) {
@@ -241,6 +266,9 @@ HandoffNode::Stats HandoffDriver::stats() const {
   stats.owned_lost = owned.lost;
   stats.pulled_held = pulled.held;
   stats.pulled_lost = pulled.lost;
+  stats.pulls_refused = pulled.refused;
+  stats.pulls_revoked = pulled.revoked;
+  stats.pulls_timed_out = pulled.timed_out;
   stats.bytes_in = pulled.bytes_read;
   stats.bytes_out = owned.bytes_served;
   stats.checksum_failures = pulled.checksum_failures;

@@ -8,6 +8,7 @@
 #include <string>
 #include <variant>
 
+#include "absl/container/flat_hash_map.h"
 #include "services/kv_transfer/handoff/node.h"
 #include "services/kv_transfer/handoff/owner.h"
 #include "services/kv_transfer/handoff/reader.h"
@@ -61,6 +62,8 @@ class HandoffDriver final : public WireHandler {
   void Act(VerifyUnits& action);
   void Act(ClosePeer& action);
   void Act(FenceOverdue& action);
+  void Act(PullHeld& event);
+  void Act(PullLost& event);
   template <typename Event>
   void Act(Event& event) {
     sink_->OnHandoffEvent(std::move(event));
@@ -68,6 +71,7 @@ class HandoffDriver final : public WireHandler {
 
   // Closes a connection that no pull uses, if there is one.
   bool CloseIdlePeer();
+  void TellLoss(const HandoffId& id, const std::string& owner, const absl::Status& why);
   bool Verify(const UnitCheck& check) const;
   void Tick();
 
@@ -82,9 +86,12 @@ class HandoffDriver final : public WireHandler {
   OwnerActions owner_actions_;
   ReaderActions reader_actions_;
   std::map<PeerId, std::string> connected_;
+  absl::flat_hash_map<HandoffId, std::string> pulling_from_;  // endpoints, for the log
   bool acting_ = false;
   bool healthy_ = true;
-  uint64_t malformed_ = 0, busy_ = 0;
+  uint64_t malformed_ = 0;
+  uint64_t losses_untold_ = 0;
+  MonoTime next_loss_told_ = absl::InfinitePast();
   MonoTime next_complaint_ = absl::InfinitePast();
 };
 

@@ -1,5 +1,7 @@
 #include "services/kv_transfer/handoff/node.h"
 
+#include <spdlog/spdlog.h>
+
 #include <atomic>
 #include <deque>
 #include <thread>
@@ -14,13 +16,14 @@ namespace baton {
 namespace {
 
 constexpr size_t kMaxCommands = 16384;
-constexpr absl::Duration kLongestWait = absl::Seconds(10);
+constexpr absl::Duration kLongestWait = absl::Seconds(1);
 
 }  // namespace
 
 struct HandoffNode::Impl {
   // The thread is started last and joined before anything it uses goes.
-  Impl(HandoffOptions o, std::unique_ptr<Transport> w) : options(std::move(o)), wire(std::move(w)) {}
+  Impl(HandoffOptions o, std::unique_ptr<Transport> w, const Clock* c)
+      : options(std::move(o)), wire(std::move(w)), clock(c), last_round(c->Now()) {}
   ~Impl() {
     if (!thread.joinable()) return;
     stop = true;
@@ -53,16 +56,19 @@ struct HandoffNode::Impl {
     absl::MutexLock lock(&mutex);
     published = driver->stats();
     healthy = driver->healthy();
+    last_round = clock->Now();
   }
 
   const HandoffOptions options;
   const std::unique_ptr<Transport> wire;
+  const Clock* const clock;
   std::unique_ptr<HandoffDriver> driver;  // the thread's
   std::atomic<bool> stop{false};
   mutable absl::Mutex mutex;
   std::deque<HandoffCommand> commands ABSL_GUARDED_BY(mutex);
   Stats published ABSL_GUARDED_BY(mutex);
   bool healthy ABSL_GUARDED_BY(mutex) = true;
+  MonoTime last_round ABSL_GUARDED_BY(mutex);
   std::thread thread;
 };
 
@@ -70,9 +76,11 @@ absl::StatusOr<std::unique_ptr<HandoffNode>> HandoffNode::Start(const HandoffOpt
                                                                 KvMemory* memory,
                                                                 std::unique_ptr<Transport> wire,
                                                                 const Clock* clock, HandoffEventSink* sink) {
-  auto impl = std::make_unique<Impl>(options, std::move(wire));
+  auto impl = std::make_unique<Impl>(options, std::move(wire), clock);
   BATON_ASSIGN_OR_RETURN(impl->driver,
                          HandoffDriver::Create(options, epoch, memory, impl->wire.get(), clock, sink));
+  spdlog::info("handoff: {} wire at {}, CURVE {}", std::string(impl->wire->name()), impl->wire->endpoint(),
+               impl->wire->public_key().empty() ? "off" : "on");
   Impl* const running = impl.get();
   impl->thread = std::thread([running] { running->Run(); });
   return std::unique_ptr<HandoffNode>(new HandoffNode(std::move(impl)));
@@ -106,6 +114,11 @@ HandoffNode::Stats HandoffNode::stats() const {
 bool HandoffNode::Healthy() const {
   absl::MutexLock lock(&impl_->mutex);
   return impl_->healthy;
+}
+
+MonoTime HandoffNode::LastRound() const {
+  absl::MutexLock lock(&impl_->mutex);
+  return impl_->last_round;
 }
 
 }  // namespace baton

@@ -41,14 +41,17 @@ class HandoffNode {
   // For KvSource: where peers reach this node. Constant.
   const std::string& endpoint() const;
 
-  // Counters by outcome and verb, bytes, checksum failures, malformed messages; thread-safe.
+  // Counters since start, and two gauges; as of the thread's last round. Thread-safe.
   struct Stats {
     uint64_t owned_held = 0, owned_lost = 0, pulled_held = 0, pulled_lost = 0;
+    uint64_t pulls_refused = 0, pulls_revoked = 0, pulls_timed_out = 0;  // among pulled_lost
     uint64_t bytes_in = 0, bytes_out = 0, checksum_failures = 0, malformed = 0, refused = 0;
     uint64_t leases = 0, pulls = 0;  // gauges
   };
   Stats stats() const;
   bool Healthy() const;
+  // When the thread last came round; it does at least every second unless it is wedged. Thread-safe.
+  MonoTime LastRound() const;
 
  private:
   struct Impl;

@@ -4,6 +4,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 #include "services/kv_transfer/transport/loopback.h"
 #include "tests/unit/services/kv_transfer/event_log.h"
@@ -13,6 +21,7 @@ namespace baton {
 namespace {
 
 using testing::EventLog;
+using ::testing::HasSubstr;
 using testing::Id;
 using testing::kDigest;
 using testing::kOwnerEpoch;
@@ -135,6 +144,27 @@ TEST_F(DriverTest, AVanishedOwnerIsLostWithinTheLease) {
   EXPECT_TRUE(reader.log.Of<PullLost>()[0].fenced);
 }
 
+TEST_F(DriverTest, WhyAPullWasLostIsLogged) {
+  std::ostringstream lines;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(lines)));
+  const std::string endpoint = owner.wire->endpoint();
+  owner.driver.reset();
+  owner.wire.reset();
+  for (uint64_t n = 1; n <= 3; ++n) {
+    reader.driver->Do(PullBegin{
+        Id(n), {endpoint, "", kOwnerEpoch, 0}, 0, 0, 16, {1}, kDigest, clock.Now() + absl::Seconds(60)});
+  }
+  reader.driver->Do(PullCancel{Id(3)});
+  Turn(absl::Seconds(6));
+  spdlog::set_default_logger(before);
+  EXPECT_THAT(reader.log.Of<PullLost>(), SizeIs(3));
+  EXPECT_THAT(lines.str(), HasSubstr(endpoint + " lost: "));
+  EXPECT_THAT(std::vector<std::string>(absl::StrSplit(lines.str(), " lost: ")), SizeIs(2)) << lines.str();
+  EXPECT_EQ(reader.driver->stats().pulls_timed_out + reader.driver->stats().pulls_refused, 2u);
+}
+
 TEST_F(DriverTest, AReadAnsweredAfterTheCancelWritesNothing) {
   fate = [](const LoopbackFrame& frame) {
     return LoopbackFault{.delay = frame.kind == LoopbackFrame::Kind::kData ? absl::Seconds(1)
@@ -151,6 +181,15 @@ TEST_F(DriverTest, AReadAnsweredAfterTheCancelWritesNothing) {
   TestMemory untouched(kSmallLayout, 8);
   Turn(absl::Seconds(2));
   EXPECT_TRUE(testing::SameBytes(untouched, 0, {1, 0}, reader.memory, 0, {1, 0}, {0, 40, 0, 3}));
+}
+
+TEST_F(DriverTest, WhatAMessageHoldsBesideItsFieldsIsNotKept) {
+  v1::Handoff message = NewMessage(Id(1), kReaderEpoch);
+  message.mutable_renew()->set_lease(1);
+  const std::string plain = message.SerializeAsString();
+  const auto parsed = ParseHandoff(absl::StrCat(plain, "\xc2\x3e\x05", "stuff"));  // field 1000, 5 bytes
+  ASSERT_TRUE(parsed.has_value());
+  EXPECT_EQ(parsed->SerializeAsString(), plain);
 }
 
 TEST_F(DriverTest, NonsenseIsCountedAndDropped) {
@@ -182,10 +221,17 @@ TEST_F(DriverTest, ARestartedReaderEndsWhatItReadBefore) {
   reader.wire.reset();
   reader.wire = network.NewTransport(endpoint);
   const Epoch second_life{2, 23};
-  reader.driver = *HandoffDriver::Create({}, second_life, &reader.memory, reader.wire.get(), &clock, &reader.log);
+  reader.driver =
+      *HandoffDriver::Create({}, second_life, &reader.memory, reader.wire.get(), &clock, &reader.log);
   owner.driver->Do(OwnBegin{Id(2), 0, second_life, 0, 16, clock.Now() + absl::Seconds(60)});
-  reader.driver->Do(PullBegin{
-      Id(2), {owner.wire->endpoint(), "", kOwnerEpoch, 0}, 0, 0, 16, {1}, kDigest, clock.Now() + absl::Seconds(60)});
+  reader.driver->Do(PullBegin{Id(2),
+                              {owner.wire->endpoint(), "", kOwnerEpoch, 0},
+                              0,
+                              0,
+                              16,
+                              {1},
+                              kDigest,
+                              clock.Now() + absl::Seconds(60)});
   Turn(absl::Milliseconds(10));
   ASSERT_THAT(owner.log.Of<OwnEnded>(), SizeIs(1));
   EXPECT_EQ(owner.log.Of<OwnEnded>()[0].id, Id(1));
