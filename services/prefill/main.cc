@@ -20,7 +20,9 @@ ABSL_FLAG(std::string, name, "", "Name in logs and status; the role and the proc
 ABSL_FLAG(std::string, address_file, "", "JSON file to write once ready: name, role, addresses, pid.");
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off.");
 ABSL_FLAG(std::string, kv_dtype, "f16", "How keys and values are stored: f16, bf16 or f32.");
-ABSL_FLAG(bool, kv_curve, true, "Authenticate and encrypt handoffs with CURVE keys made at start.");
+ABSL_FLAG(bool, kv_curve, true,
+          "Encrypt handoffs, and prove the owner's identity to readers, with CURVE keys made at start; which "
+          "readers may connect is not restricted.");
 ABSL_FLAG(int, ranks, 1, "Data-parallel ranks: engines that share the weights.");
 ABSL_FLAG(int, threads, 1, "Threads of each rank.");
 ABSL_FLAG(int64_t, kv_memory_mb, 256, "Memory for keys and values, MiB per rank.");

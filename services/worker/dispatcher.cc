@@ -18,7 +18,7 @@ void Dispatcher::Start(DispatcherPorts ports) {
 
 void Dispatcher::Stop() {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     stopping_ = true;
     if (!thread_.joinable()) stopped_ = true;
   }
@@ -27,7 +27,7 @@ void Dispatcher::Stop() {
 
 void Dispatcher::Post(Input input) {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (!stopped_) {
       inbox_.push_back(std::move(input));
       return;
@@ -40,14 +40,14 @@ void Dispatcher::Post(Input input) {
 }
 
 Dispatcher::View Dispatcher::view() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return view_;
 }
 
 std::vector<Dispatcher::Input> Dispatcher::Take(bool* stopping) {
-  absl::MutexLock lock(&mutex_);
-  const auto ready = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || !inbox_.empty(); };
-  mutex_.AwaitWithTimeout(absl::Condition(&ready), tick_);
+  MutexLock lock(&mutex_);
+  const auto ready = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stopping_ || !inbox_.empty(); };
+  mutex_.Await(ready, tick_);
   *stopping = stopping_;
   stopped_ = stopping_;
   return std::exchange(inbox_, {});
@@ -132,7 +132,7 @@ void Dispatcher::Do(EndCall& action, MonoTime) {
 
 void Dispatcher::Publish(MonoTime now) {
   absl::Status integrity = core_.open_calls() == 0 ? core_.CheckIntegrity() : absl::OkStatus();
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (view_.integrity.ok() && !integrity.ok()) {
     spdlog::error("worker tables: {}", std::string(integrity.message()));
     view_.integrity = std::move(integrity);

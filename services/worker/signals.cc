@@ -28,9 +28,15 @@ StopSignals::~StopSignals() {
 void StopSignals::Run() {
   while (!stop_) {
     if (sigtimedwait(&set_, nullptr, &kLook) < 0) continue;
-    if (first_.HasBeenNotified()) std::_Exit(kInterrupted);
-    first_.Notify();
+    MutexLock lock(&mutex_);
+    if (signalled_) std::_Exit(kInterrupted);
+    signalled_ = true;
   }
+}
+
+bool StopSignals::WaitFor(absl::Duration longest) {
+  MutexLock lock(&mutex_);
+  return mutex_.Await([this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return signalled_; }, longest);
 }
 
 }  // namespace baton

@@ -7,7 +7,8 @@
 #include <atomic>
 #include <thread>
 
-#include "absl/synchronization/notification.h"
+#include "absl/base/thread_annotations.h"
+#include "common/mutex.h"
 
 namespace baton {
 
@@ -19,14 +20,15 @@ class StopSignals {
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
 
-  // Until the first signal. Thread-safe.
-  void Wait() { first_.WaitForNotification(); }
+  // Until the first signal, or for `longest`; whether there was one. Thread-safe.
+  bool WaitFor(absl::Duration longest);
 
  private:
   void Run();
 
   sigset_t set_;
-  absl::Notification first_;
+  Mutex mutex_;
+  bool signalled_ ABSL_GUARDED_BY(mutex_) = false;
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

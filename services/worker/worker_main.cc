@@ -4,14 +4,15 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/synchronization/notification.h"
 #include "common/admin_http.h"
 #include "common/log.h"
+#include "common/mutex.h"
 #include "common/status_macros.h"
 #include "engine/model/factory.h"
 #include "services/kv_transfer/transport/zmq_wire.h"
@@ -22,12 +23,15 @@ namespace baton {
 namespace {
 
 constexpr absl::Duration kDrainMargin = absl::Seconds(5);
+constexpr absl::Duration kLookAtHealthEvery = absl::Seconds(1);
 
 // The file that tells others where this process is; written whole or not at all, gone when the process is.
 class AddressFile {
  public:
-  ~AddressFile() {
+  ~AddressFile() { Remove(); }
+  void Remove() {
     if (!path_.empty()) unlink(path_.c_str());
+    path_.clear();
   }
   absl::Status Write(const std::string& path, const std::string& text) {
     if (path.empty()) return absl::OkStatus();
@@ -77,15 +81,42 @@ absl::StatusOr<std::unique_ptr<Worker>> StartWorker(const WorkerSettings& settin
   return worker;
 }
 
+// Something to happen once. Waits on the steady clock.
+class Event {
+ public:
+  void Happen() {
+    MutexLock lock(&mutex_);
+    happened_ = true;
+  }
+  bool WaitFor(absl::Duration longest) {
+    MutexLock lock(&mutex_);
+    return mutex_.Await([this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return happened_; }, longest);
+  }
+
+ private:
+  Mutex mutex_;
+  bool happened_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// Ends the process if the worker cannot vouch for its memory or has a thread that may never come back (and so
+// cannot be joined): whoever runs us starts us again, with a new epoch.
+void ExitIfIll(const Worker& worker, AddressFile& file) {
+  const absl::Status health = worker.Health();
+  if (health.ok()) return;
+  spdlog::critical("this process must restart: {}", std::string(health.message()));
+  spdlog::default_logger()->flush();
+  file.Remove();
+  std::_Exit(1);
+}
+
 void DrainWorker(Worker& worker, absl::Duration grace) {
   spdlog::info("draining: no new streams; {} s for those that run", absl::ToInt64Seconds(grace));
-  auto drained = std::make_shared<absl::Notification>();
+  auto drained = std::make_shared<Event>();
   worker.Drain(grace, [drained](const DrainState& state) {
     spdlog::info("drained: {} ended, {} cut off", state.ended, state.cut_off);
-    drained->Notify();
+    drained->Happen();
   });
-  if (!drained->WaitForNotificationWithTimeout(grace + kDrainMargin))
-    spdlog::warn("the drain took too long; leaving");
+  if (!drained->WaitFor(grace + kDrainMargin)) spdlog::warn("the drain took too long; leaving");
 }
 
 absl::Status Serve(WorkerRole role, const WorkerSettings& settings) {
@@ -117,8 +148,9 @@ absl::Status Serve(WorkerRole role, const WorkerSettings& settings) {
   spdlog::info("ready: {} grpc {} http {} kv {}", plan.worker.name, server->address().ToString(),
                admin->address().ToString(), worker->facts().kv.endpoint);
 
-  signals.Wait();
+  while (!signals.WaitFor(kLookAtHealthEvery)) ExitIfIll(*worker, file);
   DrainWorker(*worker, settings.drain_grace);
+  ExitIfIll(*worker, file);
   admin->SetHandlers(NotReady("shutting down"));
   server.reset();
   return absl::OkStatus();

@@ -59,6 +59,37 @@ void MakeCurveKeys(ZmqOptions* wire) {
                      reinterpret_cast<unsigned char*>(wire->curve_secret_key.data()));
 }
 
+bool NamesEveryInterface(absl::string_view host) {
+  return host.empty() || host == "*" || host == "0.0.0.0" || host == "::" || host == "[::]";
+}
+
+// The host of "tcp://host:port".
+absl::string_view HostOf(absl::string_view endpoint) {
+  if (const size_t scheme = endpoint.find("://"); scheme != absl::string_view::npos)
+    endpoint.remove_prefix(scheme + 3);
+  return endpoint.substr(0, endpoint.rfind(':'));
+}
+
+// What others are told must lead them here.
+absl::Status CheckAdvertised(const WorkerSettings& settings, const WorkerPlan& plan) {
+  if (!settings.advertise_host.empty()) {
+    if (!NamesEveryInterface(settings.advertise_host)) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "--advertise_host names every interface: no other machine can use that");
+  }
+  const std::pair<absl::string_view, bool> addresses[] = {
+      {"kv_listen", NamesEveryInterface(HostOf(settings.kv_listen))},
+      {"grpc_listen", NamesEveryInterface(plan.server.listen.host)},
+      {"http_listen", NamesEveryInterface(plan.http.host)}};
+  for (const auto& [flag, everywhere] : addresses) {
+    if (!everywhere) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--", flag,
+        " names every interface: give --advertise_host=NAME, by which other machines reach this one"));
+  }
+  return absl::OkStatus();
+}
+
 // The file's name without folders and ending: what clients call the model unless told otherwise.
 std::string ModelName(absl::string_view path) {
   path = path.substr(path.rfind('/') + 1);
@@ -77,6 +108,7 @@ absl::StatusOr<WorkerPlan> PlanWorker(WorkerRole role, const WorkerSettings& set
   WorkerPlan plan{.process = absl::StrCat("baton-", short_role)};
   BATON_ASSIGN_OR_RETURN(plan.http, ParseHostPort(settings.http_listen));
   BATON_ASSIGN_OR_RETURN(plan.server.listen, ParseHostPort(settings.grpc_listen));
+  BATON_RETURN_IF_ERROR(CheckAdvertised(settings, plan));
   plan.wire.bind = settings.kv_listen;
   plan.wire.advertise_host = settings.advertise_host;
   if (settings.kv_curve) MakeCurveKeys(&plan.wire);

@@ -50,6 +50,24 @@ TEST(WorkerSettings, EachHasBounds) {
   }
 }
 
+TEST(WorkerSettings, AWildcardNeedsAHostToAdvertise) {
+  const std::vector<std::function<void(WorkerSettings&)>> wildcards = {
+      [](auto& s) { s.kv_listen = "tcp://*:0"; },    [](auto& s) { s.kv_listen = "tcp://0.0.0.0:7"; },
+      [](auto& s) { s.kv_listen = "tcp://[::]:7"; }, [](auto& s) { s.grpc_listen = "0.0.0.0:0"; },
+      [](auto& s) { s.http_listen = "[::]:0"; },
+  };
+  for (size_t i = 0; i < wildcards.size(); ++i) {
+    WorkerSettings settings = Good();
+    wildcards[i](settings);
+    const absl::Status refused = PlanWorker(WorkerRole::kDecode, settings).status();
+    EXPECT_THAT(refused.message(), testing::HasSubstr("--advertise_host=NAME")) << "wildcard " << i;
+    settings.advertise_host = "10.1.2.3";
+    EXPECT_TRUE(PlanWorker(WorkerRole::kDecode, settings).ok()) << "wildcard " << i;
+    settings.advertise_host = "0.0.0.0";
+    EXPECT_FALSE(PlanWorker(WorkerRole::kDecode, settings).ok()) << "wildcard " << i;
+  }
+}
+
 TEST(WorkerSettings, PagesFollowFromMemoryAndTheModelsShape) {
   WorkerSettings settings = Good();
   settings.model = BATON_SOURCE_DIR "/tests/goldens/model/tiny-llama.gguf";
