@@ -29,6 +29,11 @@ absl::Status AttemptTable::See(const StreamId& stream, Attempt attempt, CallKind
     entry.highest = attempt;
     entry.served = 0;
     *raised = entry.open > 0;
+    if (entry.open == 0) {
+      idle_.erase({entry.idle_since, stream});
+      entry.idle_since = now;
+      idle_.emplace(now, stream);
+    }
     return absl::OkStatus();
   }
   if (entry.served & Bit(kind)) return absl::AbortedError("superseded: this attempt was served already");

@@ -5,6 +5,7 @@
 // with it.
 
 #include <grpcpp/alarm.h>
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <chrono>
@@ -44,12 +45,7 @@ class CallStream final : public grpc::ServerWriteReactor<Event>, public CallSink
     if (!status.ok()) queue_.clear();
     ended_ = std::move(status);
     Next();
-    if (!writing_ || done_) return;
-    // A write that its reader never takes would keep the call for ever.
-    alarm_.Set(std::chrono::system_clock::now() + kLingerTime,
-               [weak = std::weak_ptr<CallStream>(self_)](bool fired) {
-                 if (const auto self = weak.lock(); fired && self != nullptr) self->GiveUp();
-               });
+    Linger();
   }
 
   void OnWriteDone(bool ok) override {
@@ -63,6 +59,7 @@ class CallStream final : public grpc::ServerWriteReactor<Event>, public CallSink
     broken_ |= !ok;
     if (broken_) queue_.clear();
     Next();
+    Linger();
   }
 
   void OnCancel() override { worker_->Break(id_); }
@@ -72,7 +69,7 @@ class CallStream final : public grpc::ServerWriteReactor<Event>, public CallSink
     {
       absl::MutexLock lock(&mutex_);
       done_ = true;
-      alarm_.Cancel();
+      alarm_.reset();
       self = std::move(self_);
     }
     release_();
@@ -81,9 +78,21 @@ class CallStream final : public grpc::ServerWriteReactor<Event>, public CallSink
  private:
   static constexpr std::chrono::seconds kLingerTime{5};
 
+  // After the end, a write that its reader never takes would keep the call for ever.
+  void Linger() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!ended_.has_value()) return;
+    alarm_.reset();
+    if (!writing_ || done_) return;
+    alarm_ = std::make_unique<grpc::Alarm>();
+    alarm_->Set(std::chrono::system_clock::now() + kLingerTime,
+                [weak = std::weak_ptr<CallStream>(self_)](bool fired) {
+                  if (const auto self = weak.lock(); fired && self != nullptr) self->GiveUp();
+                });
+  }
+
   void GiveUp() {
     absl::MutexLock lock(&mutex_);
-    if (!done_) context_->TryCancel();
+    if (writing_ && !done_) context_->TryCancel();
   }
 
   void Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -115,7 +124,7 @@ class CallStream final : public grpc::ServerWriteReactor<Event>, public CallSink
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<CallStream> self_;
-  grpc::Alarm alarm_;
+  std::unique_ptr<grpc::Alarm> alarm_ ABSL_GUARDED_BY(mutex_);  // a new one for each write
 };
 
 }  // namespace baton

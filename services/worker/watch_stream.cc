@@ -5,8 +5,14 @@
 
 namespace baton {
 
-WatchStream::WatchStream(Worker* worker, absl::Duration interval, std::function<void()> release)
-    : worker_(worker), interval_(interval), release_(std::move(release)), told_(worker->facts().ranks) {}
+WatchStream::WatchStream(Worker* worker, grpc::CallbackServerContext* context, absl::Duration interval,
+                         absl::Duration write_time, std::function<void()> release)
+    : worker_(worker),
+      context_(context),
+      interval_(interval),
+      write_time_(write_time),
+      release_(std::move(release)),
+      told_(worker->facts().ranks) {}
 
 void WatchStream::Begin(std::shared_ptr<WatchStream> self) {
   absl::MutexLock lock(&mutex_);
@@ -33,12 +39,23 @@ void WatchStream::Write() {
     *message_.add_ranks() = std::move(load);
   }
   writing_ = true;
+  write_alarm_ = std::make_unique<grpc::Alarm>();
+  write_alarm_->Set(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(write_time_),
+                    [weak = std::weak_ptr<WatchStream>(self_)](bool fired) {
+                      if (const auto self = weak.lock(); fired && self != nullptr) self->GiveUp();
+                    });
   StartWrite(&message_);
+}
+
+void WatchStream::GiveUp() {
+  absl::MutexLock lock(&mutex_);
+  if (writing_ && !done_) context_->TryCancel();
 }
 
 void WatchStream::OnWriteDone(bool ok) {
   absl::MutexLock lock(&mutex_);
   writing_ = false;
+  write_alarm_.reset();
   if (!ok || cancelled_) return End(grpc::Status(grpc::StatusCode::CANCELLED, "the watcher is gone"));
   const auto when = std::chrono::system_clock::now() + absl::ToChronoMilliseconds(interval_);
   alarm_.Set(when, [weak = std::weak_ptr<WatchStream>(self_)](bool) {
@@ -67,6 +84,8 @@ void WatchStream::OnDone() {
   std::shared_ptr<WatchStream> self;
   {
     absl::MutexLock lock(&mutex_);
+    done_ = true;
+    write_alarm_.reset();
     self = std::move(self_);
   }
   release_();

@@ -4,6 +4,7 @@
 // life).
 
 #include <grpcpp/alarm.h>
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <functional>
@@ -20,7 +21,9 @@ namespace baton {
 
 class WatchStream final : public grpc::ServerWriteReactor<v1::WatchEvent> {
  public:
-  WatchStream(Worker* worker, absl::Duration interval, std::function<void()> release);
+  // A write that is not taken within `write_time` ends the call.
+  WatchStream(Worker* worker, grpc::CallbackServerContext* context, absl::Duration interval,
+              absl::Duration write_time, std::function<void()> release);
   void Begin(std::shared_ptr<WatchStream> self);
 
   void OnWriteDone(bool ok) override;
@@ -29,11 +32,14 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchEvent> {
 
  private:
   void OnInterval();
+  void GiveUp();
   void Write() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End(grpc::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Worker* const worker_;
+  grpc::CallbackServerContext* const context_;
   const absl::Duration interval_;
+  const absl::Duration write_time_;
   const std::function<void()> release_;
   absl::Mutex mutex_;
   v1::WatchEvent message_ ABSL_GUARDED_BY(mutex_);
@@ -42,8 +48,10 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchEvent> {
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
   std::shared_ptr<WatchStream> self_ ABSL_GUARDED_BY(mutex_);
-  grpc::Alarm alarm_;
+  grpc::Alarm alarm_;                                                 // the interval
+  std::unique_ptr<grpc::Alarm> write_alarm_ ABSL_GUARDED_BY(mutex_);  // a new one for each write
 };
 
 }  // namespace baton

@@ -130,7 +130,12 @@ void WorkerCore::On(SeqId seq, Job& job, const PullHeld& event, MonoTime) {
   if (job.lost) return;
   ++counters_.pulled_held;
   EndReads(job);
-  if (job.state == State::kPulling) {
+  const bool is_token = event.first_token >= 0 && event.first_token < options_.vocab_size;
+  if (job.state == State::kPulling && !is_token) {  // an owner that is wrong there is believed nothing else
+    job.state = State::kRunning;
+    job.outcome = KvOutcome::kLost;
+    Engine(job, RecomputeCommand{seq, true});
+  } else if (job.state == State::kPulling) {
     job.state = State::kRunning;
     job.outcome = KvOutcome::kHeld;
     Engine(job, AdoptCommand{seq, event.first_token});

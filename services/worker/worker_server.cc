@@ -46,13 +46,14 @@ class Service final : public v1::Worker::CallbackService {
                                   });
   }
 
-  grpc::ServerWriteReactor<v1::WatchEvent>* Watch(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<v1::WatchEvent>* Watch(grpc::CallbackServerContext* context,
                                                   const v1::WatchRequest* request) override {
     if (!Enter()) return new RefusedStream<v1::WatchEvent>(Full());
     const absl::Duration interval =
         request->interval_ms() == 0 ? options_.watch_interval : absl::Milliseconds(request->interval_ms());
     auto stream = std::make_shared<WatchStream>(
-        worker_, std::clamp(interval, kShortestWatchInterval, kLongestWatchInterval), [this] { Leave(); });
+        worker_, context, std::clamp(interval, kShortestWatchInterval, kLongestWatchInterval),
+        options_.watch_write_time, [this] { Leave(); });
     stream->Begin(stream);
     return stream.get();
   }
@@ -60,11 +61,17 @@ class Service final : public v1::Worker::CallbackService {
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context, const v1::DrainRequest* request,
                                   v1::DrainResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (!Enter()) {
+      reactor->Finish(ToGrpc(Full()));
+      return reactor;
+    }
     constexpr uint64_t kMostMs = uint64_t{1} << 40;
     const auto grace = absl::Milliseconds(static_cast<int64_t>(std::min(request->grace_ms(), kMostMs)));
-    worker_->Drain(std::min(grace, options_.drain_grace_limit), [reactor, response](const DrainState& state) {
+    const auto limited = std::min(grace, options_.drain_grace_limit);
+    worker_->Drain(limited, [this, reactor, response](const DrainState& state) {
       response->set_ended(state.ended);
       response->set_cut_off(state.cut_off);
+      Leave();
       reactor->Finish(grpc::Status::OK);
     });
     return reactor;
@@ -139,7 +146,9 @@ absl::StatusOr<std::unique_ptr<WorkerServer>> WorkerServer::Start(const WorkerSe
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_calls);
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || port == 0) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen.ToString()));
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on --grpc_listen=", options.listen.ToString(),
+                     ": the port is in use, or the address is none of this machine's"));
   }
   impl->address.port = static_cast<uint16_t>(port);
   return std::unique_ptr<WorkerServer>(new WorkerServer(std::move(impl)));

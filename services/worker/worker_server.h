@@ -19,6 +19,8 @@ struct WorkerServerOptions {
   absl::Duration keepalive = absl::Seconds(2);
   absl::Duration keepalive_timeout = absl::Seconds(3);
   absl::Duration watch_interval = absl::Milliseconds(100);
+  absl::Duration watch_write_time =
+      absl::Seconds(10);  // a watcher that takes no event for so long is cut off
   absl::Duration drain_grace_limit = absl::Hours(1);
 };
 

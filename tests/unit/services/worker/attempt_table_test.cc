@@ -32,6 +32,19 @@ TEST(AttemptTable, SeenButNotServedMayComeAgain) {
   EXPECT_EQ(table.serving(), 0u);
 }
 
+TEST(AttemptTable, AHigherAttemptKeepsAnIdleStream) {
+  AttemptTable table({.retention = absl::Minutes(1)});
+  bool raised;
+  ASSERT_TRUE(table.See(kStream, {1, 1}, CallKind::kDecode, kStart, &raised).ok());
+  const MonoTime soon = kStart + absl::Seconds(50);
+  ASSERT_TRUE(table.See(kStream, {1, 2}, CallKind::kDecode, soon, &raised).ok());
+  EXPECT_FALSE(raised);
+  table.Expire(kStart + absl::Seconds(61));
+  EXPECT_TRUE(absl::IsAborted(table.See(kStream, {1, 1}, CallKind::kDecode, soon, &raised)));
+  table.Expire(soon + absl::Minutes(1));
+  EXPECT_EQ(table.size(), 0u);
+}
+
 TEST(AttemptTable, ForgetsOnlyWhatIsOverAndOld) {
   AttemptTable table({.retention = absl::Minutes(1), .max_streams = 2});
   bool raised;

@@ -64,6 +64,22 @@ TEST_F(DecodeCore, LostAndFencedRecomputesInTheSamePages) {
   EXPECT_EQ(core.jobs(), 0u);
 }
 
+TEST_F(DecodeCore, AFirstTokenThatIsNoneIsLostAndNoFailure) {
+  for (const TokenId token : {-1, 1000}) {
+    CoreHarness fresh(WorkerRole::kDecode);
+    const SeqId id = fresh.Pulling();
+    fresh.Handoff(PullHeld{Id(1), token});
+    fresh.Take();
+    ASSERT_NE(fresh.EngineCommandOf<RecomputeCommand>(), nullptr);
+    EXPECT_TRUE(fresh.EngineCommandOf<RecomputeCommand>()->fenced);
+    fresh.Token(id, 0, FinishReason::kLength);
+    fresh.Take();
+    EXPECT_EQ(fresh.EventOf<DecodeFinished>()->kv, KvOutcome::kLost);
+    EXPECT_EQ(fresh.EndedWith(), absl::StatusCode::kOk);
+    EXPECT_EQ(fresh.core.jobs(), 0u);
+  }
+}
+
 TEST_F(DecodeCore, LostUnfencedKeepsTheFenceOwedAfterTheCallEnded) {
   const SeqId id = Pulling();
   Handoff(PullLost{Id(1), absl::UnavailableError("owner gone"), false});
