@@ -9,8 +9,9 @@ namespace {
 
 Id128 Blake2b(const void* data, size_t size, const void* key, size_t key_size) {
   Id128 out;
-  crypto_generichash(reinterpret_cast<unsigned char*>(&out), sizeof(out), static_cast<const unsigned char*>(data), size,
-                     static_cast<const unsigned char*>(key), key_size);
+  crypto_generichash(reinterpret_cast<unsigned char*>(&out), sizeof(out),
+                     static_cast<const unsigned char*>(data), size, static_cast<const unsigned char*>(key),
+                     key_size);
   return out;
 }
 
@@ -24,7 +25,8 @@ BlockHash NextBlockHash(const BlockHash& parent, absl::Span<const TokenId> token
   return Blake2b(tokens.data(), tokens.size() * sizeof(TokenId), &parent, sizeof(parent));
 }
 
-std::vector<BlockHash> BlockHashes(const BlockHash& root, absl::Span<const TokenId> tokens, int block_tokens) {
+std::vector<BlockHash> BlockHashes(const BlockHash& root, absl::Span<const TokenId> tokens,
+                                   int block_tokens) {
   std::vector<BlockHash> hashes;
   hashes.reserve(tokens.size() / block_tokens);
   BlockHash parent = root;

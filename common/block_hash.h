@@ -1,7 +1,8 @@
 #pragma once
 
-// Names of prefix blocks: a 128-bit keyed chain hash (BLAKE2b, RFC 7693) over the numeric fingerprint, the tenant's salt and
-// the tokens, so that equal names mean equal KV bytes and no tenant can guess another's (DESIGN section 5).
+// Names of prefix blocks: a 128-bit keyed chain hash (BLAKE2b, RFC 7693) over the numeric fingerprint, the
+// tenant's salt and the tokens, so that equal names mean equal KV bytes and no tenant can guess another's
+// (DESIGN section 5).
 
 #include <vector>
 

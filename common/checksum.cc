@@ -4,6 +4,8 @@
 
 namespace baton {
 
-uint64_t Checksum64(absl::Span<const std::byte> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+uint64_t Checksum64(absl::Span<const std::byte> bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
 
 }  // namespace baton

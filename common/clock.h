@@ -1,7 +1,7 @@
 #pragma once
 
-// Monotonic time. A MonoTime is an absl::Time whose zero means nothing: only differences do. Decision classes take
-// `now` as an argument; only threads and services own a Clock.
+// Monotonic time. A MonoTime is an absl::Time whose zero means nothing: only differences do. Decision classes
+// take `now` as an argument; only threads and services own a Clock.
 
 #include <chrono>
 

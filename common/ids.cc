@@ -6,7 +6,9 @@
 
 namespace baton {
 
-std::string Id128::ToHex() const { return absl::StrFormat("%016x%016x", hi, lo); }
+std::string Id128::ToHex() const {
+  return absl::StrFormat("%016x%016x", hi, lo);
+}
 
 Id128 RandomId128() {
   Id128 id;

@@ -20,20 +20,25 @@ struct Id128 {
   bool empty() const { return hi == 0 && lo == 0; }
   std::string ToHex() const;
   template <typename H>
-  friend H AbslHashValue(H h, const Id128& id) { return H::combine(std::move(h), id.hi, id.lo); }
+  friend H AbslHashValue(H h, const Id128& id) {
+    return H::combine(std::move(h), id.hi, id.lo);
+  }
 };
 
 using StreamId = Id128;   // one client-visible token stream (one choice of one request)
 using Epoch = Id128;      // one life of a process
 using BlockHash = Id128;  // keyed chain hash of a prefix block (common/block_hash.h)
 
-// Which try at a stream: the claim grows with each (re)connection of the client, n with each replay (DESIGN section 4).
+// Which try at a stream: the claim grows with each (re)connection of the client, n with each replay (DESIGN
+// section 4).
 struct Attempt {
   uint32_t claim = 0;
   uint32_t n = 0;
   auto operator<=>(const Attempt&) const = default;
   template <typename H>
-  friend H AbslHashValue(H h, const Attempt& a) { return H::combine(std::move(h), a.claim, a.n); }
+  friend H AbslHashValue(H h, const Attempt& a) {
+    return H::combine(std::move(h), a.claim, a.n);
+  }
 };
 
 // Identifies a handoff: the stream and the attempt it serves.
@@ -42,7 +47,9 @@ struct HandoffId {
   Attempt attempt;
   auto operator<=>(const HandoffId&) const = default;
   template <typename H>
-  friend H AbslHashValue(H h, const HandoffId& id) { return H::combine(std::move(h), id.stream, id.attempt); }
+  friend H AbslHashValue(H h, const HandoffId& id) {
+    return H::combine(std::move(h), id.stream, id.attempt);
+  }
 };
 
 // 128 bits from the system's cryptographic generator (libsodium). Thread-safe.
