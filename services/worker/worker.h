@@ -29,7 +29,7 @@ struct WorkerOptions {
   HandoffOptions handoff;  // the fingerprint is taken from the runners
   absl::Duration tick = absl::Milliseconds(20);
   absl::Duration wedge_timeout =
-      absl::Seconds(60);  // work waits and nothing has moved for so long: unhealthy
+      absl::Seconds(60);  // a thread has not come round its loop for so long: unhealthy
 };
 
 // A call's way back to its client. Called on the dispatcher's thread, in order; must not block nor call the
