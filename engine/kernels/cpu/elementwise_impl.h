@@ -53,7 +53,8 @@ void SiluMul(float* gate, const float* up, int64_t n) {
   }
 }
 
-// The fmas are written out because gcc fuses a multiplication into alternating additions even with -ffp-contract=off.
+// The fmas are written out because gcc fuses a multiplication into alternating additions even with
+// -ffp-contract=off.
 template <class V>
 void Rope(float* head, const float* cos_sin, int pairs) {
   for (int i = 0; i < pairs; ++i) {

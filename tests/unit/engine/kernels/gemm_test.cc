@@ -31,7 +31,7 @@ std::vector<float> Reference(const StoredMatrix& w, int64_t rows, int64_t cols, 
 }
 
 std::vector<float> Multiply(Isa isa, const PackedMatrix& w, const std::vector<float>& x, int64_t m,
-                       const std::vector<float>* add) {
+                            const std::vector<float>* add) {
   std::vector<float> y = add != nullptr ? *add : std::vector<float>(m * w.rows(), -1.0f);
   std::vector<float> scratch(GemmScratchFloats(w.cols()) + 16);
   Kernels(isa).gemm({.w = &w,
