@@ -17,7 +17,6 @@ PagedAttention::PagedAttention(const kernels::KernelTable& kernels, kernels::Thr
     : kernels_(kernels),
       pool_(pool),
       layout_(layout),
-      heads_(heads),
       group_(heads / layout.kv_heads),
       tile_tokens_(std::clamp(kTileRows / group_, 1, kTileTokens)),
       max_rows_(tile_tokens_ * group_),

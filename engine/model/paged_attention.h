@@ -68,7 +68,6 @@ class PagedAttention {
   const kernels::KernelTable& kernels_;
   kernels::ThreadPool& pool_;
   const KvLayout layout_;
-  const int heads_;
   const int group_;  // query heads of a key/value head
   const int tile_tokens_;
   const int max_rows_;
