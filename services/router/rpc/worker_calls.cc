@@ -22,41 +22,82 @@ std::chrono::system_clock::time_point GrpcDeadline(absl::Duration timeout) {
   return std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout);
 }
 
-// Knows what is open, so that nothing outlives the clients. Cancels without its lock: gRPC may call back from
-// within.
+using SharedStub = std::shared_ptr<v1::Worker::Stub>;
+
+// Knows what is open, so that nothing outlives the channels. Cancels without its lock: gRPC may call back
+// from within.
+//
+// gRPC 1.51 joins its callback threads when the process's last channel goes; on one of those threads that
+// would be a thread that joins itself and a queue freed under it. So a call gives its channel back here when
+// it ends, and others let it go.
 class OpenCalls {
  public:
-  void Add(std::shared_ptr<grpc::ClientContext> context) {
-    bool late = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      late = stopping_;
-      contexts_.insert(context);
-    }
-    if (late) context->TryCancel();
-  }
-  void Remove(const std::shared_ptr<grpc::ClientContext>& context) {
+  using CancelCall = std::function<void()>;
+
+  uint64_t Add(SharedStub stub, CancelCall cancel) {
     absl::MutexLock lock(&mutex_);
-    contexts_.erase(context);
+    open_.emplace(++last_, Entry{std::move(stub), std::move(cancel)});
+    return last_;
+  }
+  bool stopping() const {
+    absl::MutexLock lock(&mutex_);
+    return stopping_;
+  }
+  // The call's context is gone.
+  void Remove(uint64_t id) {
+    absl::MutexLock lock(&mutex_);
+    const auto it = open_.find(id);
+    returned_.insert(std::move(it->second.stub));
+    open_.erase(it);
+  }
+  // Never from a call's callback.
+  void ReleaseReturned() {
+    absl::flat_hash_set<SharedStub> returned;
+    absl::MutexLock lock(&mutex_);
+    returned.swap(returned_);
   }
   void CancelAndWait() {
-    absl::flat_hash_set<std::shared_ptr<grpc::ClientContext>> open;
+    std::vector<CancelCall> cancels;
     {
       absl::MutexLock lock(&mutex_);
       stopping_ = true;
-      open = contexts_;
+      for (const auto& [id, entry] : open_) cancels.push_back(entry.cancel);
     }
-    for (const auto& context : open) context->TryCancel();
-    open.clear();
+    for (const CancelCall& cancel : cancels) cancel();
     absl::MutexLock lock(&mutex_);
-    const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return contexts_.empty(); };
+    const auto none = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return open_.empty(); };
     mutex_.Await(absl::Condition(&none));
   }
 
  private:
-  absl::Mutex mutex_;
+  struct Entry {
+    SharedStub stub;
+    CancelCall cancel;
+  };
+  mutable absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::flat_hash_set<std::shared_ptr<grpc::ClientContext>> contexts_ ABSL_GUARDED_BY(mutex_);
+  uint64_t last_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::flat_hash_map<uint64_t, Entry> open_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<SharedStub> returned_ ABSL_GUARDED_BY(mutex_);
+};
+
+// A call's place among the open ones, given up when dropped.
+class OpenCall {
+ public:
+  explicit OpenCall(OpenCalls& calls) : calls_(calls) {}
+  OpenCall(const OpenCall&) = delete;
+  OpenCall& operator=(const OpenCall&) = delete;
+  ~OpenCall() {
+    if (id_ != 0) calls_.Remove(id_);
+  }
+  void Add(SharedStub stub, OpenCalls::CancelCall cancel) {
+    id_ = calls_.Add(std::move(stub), std::move(cancel));
+  }
+  bool stopping() const { return calls_.stopping(); }
+
+ private:
+  OpenCalls& calls_;
+  uint64_t id_ = 0;
 };
 
 // One server-streaming call. Keeps itself alive until gRPC is done with it.
@@ -64,16 +105,22 @@ template <typename Request, typename Event, typename Message>
 class Reader final : public grpc::ClientReadReactor<Event> {
  public:
   Reader(Request request, std::function<void(Message)> callback, OpenCalls& open)
-      : request_(std::move(request)), callback_(std::move(callback)), open_(open) {}
+      : open_(open), request_(std::move(request)), callback_(std::move(callback)) {}
 
   grpc::ClientContext& context() { return context_; }
   const Request& request() const { return request_; }
 
-  void Begin(std::shared_ptr<Reader> self) {
-    self_ = std::move(self);
-    open_.Add(Context());
+  void Begin(std::shared_ptr<Reader> self, SharedStub stub) {
+    open_.Add(std::move(stub), [weak = std::weak_ptr<Reader>(self)] { CancelIfAlive(weak); });
+    const bool late = open_.stopping();
+    self_ = self;
     this->StartRead(&event_);
     this->StartCall();
+    if (late) context_.TryCancel();
+  }
+
+  static void CancelIfAlive(const std::weak_ptr<Reader>& weak) {
+    if (const std::shared_ptr<Reader> reader = weak.lock()) reader->context_.TryCancel();
   }
 
   void OnReadDone(bool ok) override {
@@ -86,29 +133,27 @@ class Reader final : public grpc::ClientReadReactor<Event> {
     callback_(EndedMessage{ToAbsl(status)});
     callback_ = nullptr;
     const std::shared_ptr<Reader> last = std::move(self_);
-    open_.Remove({last, &context_});
   }
 
  private:
-  std::shared_ptr<grpc::ClientContext> Context() { return {self_, &context_}; }
-
+  OpenCall open_;  // first, so that it goes last: the context holds the channel
   grpc::ClientContext context_;
   const Request request_;
   Event event_;
   std::function<void(Message)> callback_;
-  OpenCalls& open_;
   std::shared_ptr<Reader> self_;
 };
 
+// Owns nothing: a call that has ended is gone, however long this is kept.
 template <typename ReaderType>
 class ReaderCall final : public Call {
  public:
-  explicit ReaderCall(std::shared_ptr<ReaderType> reader) : reader_(std::move(reader)) {}
-  ~ReaderCall() override { reader_->context().TryCancel(); }
-  void Cancel() override { reader_->context().TryCancel(); }
+  explicit ReaderCall(const std::shared_ptr<ReaderType>& reader) : reader_(reader) {}
+  ~ReaderCall() override { ReaderType::CancelIfAlive(reader_); }
+  void Cancel() override { ReaderType::CancelIfAlive(reader_); }
 
  private:
-  const std::shared_ptr<ReaderType> reader_;
+  const std::weak_ptr<ReaderType> reader_;
 };
 
 using DecodeReader = Reader<v1::DecodeRequest, v1::DecodeEvent, DecodeMessage>;
@@ -120,9 +165,10 @@ using WatchReader = Reader<v1::WatchRequest, v1::WatchEvent, WatchMessage>;
 struct WorkerCalls::Impl {
   explicit Impl(const WorkerCallsConfig& config_in) : config(config_in) {}
 
-  std::shared_ptr<v1::Worker::Stub> StubFor(const std::string& endpoint) {
+  SharedStub StubFor(const std::string& endpoint) {
+    open.ReleaseReturned();
     absl::MutexLock lock(&mutex);
-    std::shared_ptr<v1::Worker::Stub>& stub = stubs[endpoint];
+    SharedStub& stub = stubs[endpoint];
     if (stub == nullptr) {
       grpc::ChannelArguments arguments;
       arguments.SetMaxReceiveMessageSize(static_cast<int>(config.max_message_bytes));
@@ -146,7 +192,7 @@ struct WorkerCalls::Impl {
   const WorkerCallsConfig config;
   OpenCalls open;
   absl::Mutex mutex;
-  absl::flat_hash_map<std::string, std::shared_ptr<v1::Worker::Stub>> stubs ABSL_GUARDED_BY(mutex);
+  absl::flat_hash_map<std::string, SharedStub> stubs ABSL_GUARDED_BY(mutex);
 };
 
 WorkerCalls::WorkerCalls(const WorkerCallsConfig& config) : impl_(std::make_unique<Impl>(config)) {}
@@ -156,6 +202,7 @@ WorkerCalls::~WorkerCalls() {
 
 void WorkerCalls::Shutdown() {
   impl_->open.CancelAndWait();
+  impl_->open.ReleaseReturned();
 }
 
 std::shared_ptr<Call> WorkerCalls::Decode(const std::string& endpoint, const GenerateSpec& spec,
@@ -165,9 +212,10 @@ std::shared_ptr<Call> WorkerCalls::Decode(const std::string& endpoint, const Gen
   auto reader =
       std::make_shared<DecodeReader>(ToProto(spec, parameters, source), std::move(callback), impl_->open);
   reader->context().set_deadline(GrpcDeadline(parameters.timeout));
-  impl_->StubFor(endpoint)->async()->Decode(&reader->context(), &reader->request(), reader.get());
-  reader->Begin(reader);
-  return std::make_shared<ReaderCall<DecodeReader>>(std::move(reader));
+  SharedStub stub = impl_->StubFor(endpoint);
+  stub->async()->Decode(&reader->context(), &reader->request(), reader.get());
+  reader->Begin(reader, std::move(stub));
+  return std::make_shared<ReaderCall<DecodeReader>>(reader);
 }
 
 std::shared_ptr<Call> WorkerCalls::Prefill(const std::string& endpoint, const GenerateSpec& spec,
@@ -176,9 +224,10 @@ std::shared_ptr<Call> WorkerCalls::Prefill(const std::string& endpoint, const Ge
   auto reader = std::make_shared<PrefillReader>(ToProto(spec, parameters, reader_rank, reader_epoch),
                                                 std::move(callback), impl_->open);
   reader->context().set_deadline(GrpcDeadline(parameters.timeout));
-  impl_->StubFor(endpoint)->async()->Prefill(&reader->context(), &reader->request(), reader.get());
-  reader->Begin(reader);
-  return std::make_shared<ReaderCall<PrefillReader>>(std::move(reader));
+  SharedStub stub = impl_->StubFor(endpoint);
+  stub->async()->Prefill(&reader->context(), &reader->request(), reader.get());
+  reader->Begin(reader, std::move(stub));
+  return std::make_shared<ReaderCall<PrefillReader>>(reader);
 }
 
 std::shared_ptr<Call> WorkerCalls::Watch(const std::string& endpoint,
@@ -186,12 +235,14 @@ std::shared_ptr<Call> WorkerCalls::Watch(const std::string& endpoint,
   v1::WatchRequest request;
   request.set_interval_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(impl_->config.watch_interval)));
   auto reader = std::make_shared<WatchReader>(std::move(request), std::move(callback), impl_->open);
-  impl_->StubFor(endpoint)->async()->Watch(&reader->context(), &reader->request(), reader.get());
-  reader->Begin(reader);
-  return std::make_shared<ReaderCall<WatchReader>>(std::move(reader));
+  SharedStub stub = impl_->StubFor(endpoint);
+  stub->async()->Watch(&reader->context(), &reader->request(), reader.get());
+  reader->Begin(reader, std::move(stub));
+  return std::make_shared<ReaderCall<WatchReader>>(reader);
 }
 
 void WorkerCalls::Retain(const std::set<std::string>& endpoints) {
+  impl_->open.ReleaseReturned();
   absl::MutexLock lock(&impl_->mutex);
   absl::erase_if(impl_->stubs, [&](const auto& entry) { return endpoints.count(entry.first) == 0; });
 }
