@@ -8,7 +8,7 @@
 namespace baton::router::testing {
 namespace {
 
-constexpr uint64_t kMutations = 5000;
+constexpr uint64_t kMutations = 100000;
 
 const std::vector<std::string> kWords = {"\r\n",
                                          "\r\n\r\n",

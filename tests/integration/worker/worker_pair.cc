@@ -49,6 +49,16 @@ PageCounts Node::pages() const {
   return worker->Status().ranks.at(0).pages;
 }
 
+bool Node::HoldsPages() const {
+  const MonoTime deadline = clock.Now() + kPatience;
+  while (clock.Now() < deadline) {
+    const PageCounts now = pages();
+    if (now.pulling + now.used > 0) return true;
+    std::this_thread::yield();
+  }
+  return false;
+}
+
 bool Node::AtRest() const {
   const MonoTime deadline = clock.Now() + kPatience;
   while (clock.Now() < deadline) {

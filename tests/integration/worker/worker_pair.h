@@ -22,7 +22,9 @@ struct Node {
   Node(WorkerRole role, const FakeRunnerOptions& model, int64_t emission_buffer = 256);
   ~Node();
 
-  PageCounts pages() const;
+  PageCounts pages() const;  // as of the engine's last round
+  // Waits until a sequence or a pull holds pages; false after a few seconds.
+  bool HoldsPages() const;
   // Waits until no call is open, nothing is owed and all pages are free or cached; false after a few seconds.
   bool AtRest() const;
 
