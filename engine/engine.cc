@@ -16,20 +16,21 @@ namespace {
 constexpr absl::Duration kHeartbeat = absl::Milliseconds(100);
 constexpr absl::Duration kCheckInterval = absl::Milliseconds(100);
 
-// Of the commands that give something back a sequence needs no more than this: Adopt or Recompute, Fenced,
-// Release, Cancel and a repeated one.
+// Of the commands that give something back an id needs no more than this: Adopt, Recompute or Publish,
+// Fenced, Release, Cancel and a repeated one.
 constexpr size_t kReturnsPerSequence = 5;
 
 bool GivesBack(const EngineCommand& command) {
   return !std::holds_alternative<ServeCommand>(command) && !std::holds_alternative<PrefillCommand>(command) &&
-         !std::holds_alternative<ReserveCommand>(command);
+         !std::holds_alternative<ReserveCommand>(command) && !std::holds_alternative<FetchCommand>(command) &&
+         !std::holds_alternative<ShareCommand>(command);
 }
 
 size_t Admissions(const EngineOptions& options) {
   return static_cast<size_t>(std::max<int64_t>(options.max_sequences, 1));
 }
 
-// Every sequence known or in the queue may still be given back.
+// Every id known or in the queue may still be given back.
 size_t ReservedRoom(const EngineOptions& options) {
   return 2 * Admissions(options) * kReturnsPerSequence;
 }

@@ -20,8 +20,8 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // Thread-safe, never blocks. ResourceExhausted if the command queue is full; the commands that give
-  // something back (Cancel, Fenced, Release, Adopt, Recompute) have room reserved and are refused only after
-  // Stop.
+  // something back (Cancel, Fenced, Release, Adopt, Recompute, Publish) have room reserved and are refused
+  // only after Stop.
   absl::Status Submit(EngineCommand command);
 
   // As of the last step; thread-safe.

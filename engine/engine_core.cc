@@ -32,16 +32,21 @@ EngineCore::Impl::Impl(const EngineOptions& options, ModelRunner* runner, Engine
 // --- queues
 // -------------------------------------------------------------------------------------------------------------
 
-Sequence* EngineCore::Impl::Accept(SeqId id, SequenceSpec& spec, SequenceKind kind, MonoTime now) {
-  absl::Status status = CheckSpec(spec, limits, kind == SequenceKind::kServe);
-  if (sequences.contains(id) || retained.contains(id)) {
-    status = absl::AlreadyExistsError(absl::StrCat("sequence id ", id, " is in use"));
-  } else if (static_cast<int64_t>(sequences.size() + retained.size()) >= options.max_sequences) {
-    status = absl::ResourceExhaustedError(
+absl::Status EngineCore::Impl::CheckId(SeqId id) const {
+  if (sequences.contains(id) || retained.contains(id) || fetches.contains(id))
+    return absl::AlreadyExistsError(absl::StrCat("sequence id ", id, " is in use"));
+  if (static_cast<int64_t>(sequences.size() + retained.size() + fetches.size()) >= options.max_sequences) {
+    return absl::ResourceExhaustedError(
         absl::StrCat("the rank has its limit of ", options.max_sequences, " sequences"));
-  } else if (status.ok() && spec.deadline <= now) {
-    status = absl::DeadlineExceededError("the deadline had passed on arrival");
   }
+  return absl::OkStatus();
+}
+
+Sequence* EngineCore::Impl::Accept(SeqId id, SequenceSpec& spec, SequenceKind kind, MonoTime now) {
+  absl::Status status = CheckId(id);
+  if (status.ok()) status = CheckSpec(spec, limits, kind == SequenceKind::kServe);
+  if (status.ok() && spec.deadline <= now)
+    status = absl::DeadlineExceededError("the deadline had passed on arrival");
   if (!status.ok()) {
     sink->OnEngineEvent(FailedEvent{id, std::move(status)});
     return nullptr;
@@ -184,8 +189,9 @@ void EngineCore::Impl::Handle(FencedCommand& command, MonoTime) {
 
 void EngineCore::Impl::Handle(CancelCommand& command, MonoTime) {
   const auto it = sequences.find(command.id);
-  const bool known = it != sequences.end() || retained.contains(command.id);
+  bool known = it != sequences.end() || retained.contains(command.id);
   if (it != sequences.end()) End(it->second.get(), command.fenced);
+  known |= EndFetch(command.id, command.fenced);
   if (command.fenced) retained.erase(command.id);
   if (!known) ++counters.ignored_commands;
 }

@@ -33,7 +33,7 @@ int64_t EngineCore::Impl::AdmissionPages(const Sequence& sequence) const {
 }
 
 bool EngineCore::Impl::TakePages(Sequence* sequence, int64_t pages, PageHold hold) {
-  PageLease found = cache.Match(MatchableHashes(sequence));
+  PageLease found = cache.Match(MatchableHashes(sequence), PageHold::kUse);
   std::optional<PageLease> fresh = cache.Allocate(pages - found.size(), hold);
   if (!fresh.has_value()) return false;
   sequence->indexed = found.size();
@@ -47,18 +47,21 @@ bool EngineCore::Impl::TakePages(Sequence* sequence, int64_t pages, PageHold hol
   return true;
 }
 
-bool EngineCore::Impl::Reserve(Sequence* sequence) {
+bool EngineCore::Impl::MayReserve(int64_t pages, int32_t priority) const {
   int64_t waiting_pages = 0;
   for (const auto& [rank, other] : waiting) {
-    if (other->spec.priority < sequence->spec.priority || waiting_pages > cache.available()) break;
+    if (other->spec.priority < priority || waiting_pages > cache.available()) break;
     waiting_pages += AdmissionPages(*other);
   }
-  const int64_t pages = layout.PagesFor(sequence->length());
-  const int64_t taken = pages - cache.Peek(MatchableHashes(sequence)).held;
   const int64_t growing = std::ranges::count_if(
       running, [](const auto& entry) { return entry.second->kind == SequenceKind::kServe; });
-  return Scheduler::MayReserve(taken, cache.available(), waiting_pages, growing) &&
-         TakePages(sequence, pages, PageHold::kPull);
+  return Scheduler::MayReserve(pages, cache.available(), waiting_pages, growing);
+}
+
+bool EngineCore::Impl::Reserve(Sequence* sequence) {
+  const int64_t pages = layout.PagesFor(sequence->length());
+  const int64_t taken = pages - cache.Peek(MatchableHashes(sequence)).held;
+  return MayReserve(taken, sequence->spec.priority) && TakePages(sequence, pages, PageHold::kPull);
 }
 
 void EngineCore::Impl::IndexBlocks(Sequence* sequence) {
@@ -123,6 +126,10 @@ absl::Status EngineCore::Impl::CheckHolders() const {
   for (const auto& [id, sequence] : sequences) {
     count(sequence->pages);
     count(sequence->pulling);
+  }
+  for (const auto& [id, fetch] : fetches) {
+    count(fetch.cached);
+    count(fetch.pulling);
   }
   for (const auto& [id, lease] : retained) count(lease);
   for (PageId page = 0; page < cache.pool().size(); ++page) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// The inside of an EngineCore, shared by its sources: engine_core.cc (commands), engine_core_pages.cc (pages
-// and prefix blocks), engine_core_step.cc (the step).
+// The inside of an EngineCore, shared by its sources: engine_core.cc (commands), engine_core_blocks.cc (moves
+// of prefix blocks), engine_core_pages.cc (pages and prefix blocks), engine_core_step.cc (the step).
 
 #include <memory>
 #include <tuple>
@@ -11,6 +11,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
 #include "engine/cache/page_cache.h"
 #include "engine/engine_core.h"
 #include "engine/engine_core_spec.h"
@@ -49,6 +50,13 @@ struct Sequence {
   Rank rank() const { return {-static_cast<int64_t>(spec.priority), !preempted, arrival}; }
 };
 
+// A FetchCommand that is not over.
+struct BlockFetch {
+  std::vector<BlockHash> hashes;
+  PageLease cached;   // kUse: the first blocks
+  PageLease pulling;  // kPull: those behind them
+};
+
 struct EngineCore::Impl final : public LayerSink {
   Impl(const EngineOptions& options, ModelRunner* runner, EngineEventSink* sink);
 
@@ -61,6 +69,8 @@ struct EngineCore::Impl final : public LayerSink {
   void Handle(FencedCommand& command, MonoTime now);
   void Handle(CancelCommand& command, MonoTime now);
   void Handle(ReleaseCommand& command, MonoTime now);
+  // Ok if `id` is new and there is room for one more.
+  absl::Status CheckId(SeqId id) const;
   // A new sequence, of phase kWaiting but in no queue yet; null if it was refused, which has been told.
   Sequence* Accept(SeqId id, SequenceSpec& spec, SequenceKind kind, MonoTime now);
   Sequence* Find(SeqId id, Phase phase);
@@ -74,6 +84,15 @@ struct EngineCore::Impl final : public LayerSink {
   bool ExpireDeadlines(MonoTime now);
   EngineLoad Load() const;
 
+  // --- engine_core_blocks.cc
+  void Handle(FetchCommand& command, MonoTime now);
+  void Handle(PublishCommand& command, MonoTime now);
+  void Handle(ShareCommand& command, MonoTime now);
+  // Ends a fetch; false if there is none of that id.
+  bool EndFetch(SeqId id, bool fenced);
+  absl::StatusOr<std::vector<BlockHash>> WholeBlocks(absl::Span<const TokenId> tokens,
+                                                     const Id128& salt) const;
+
   // --- engine_core_pages.cc
   // Hashes of the blocks that a prefix hit may cover: it leaves one token or more to compute.
   absl::Span<const BlockHash> MatchableHashes(Sequence* sequence);
@@ -83,6 +102,9 @@ struct EngineCore::Impl final : public LayerSink {
   // false, having changed nothing, if there are not enough.
   bool TakePages(Sequence* sequence, int64_t pages, PageHold hold);
   bool Reserve(Sequence* sequence);
+  // Whether `pages` of those available may go to a reservation that yields to waiting sequences of `priority`
+  // and higher.
+  bool MayReserve(int64_t pages, int32_t priority) const;
   // Names the full, computed blocks that have no name yet.
   void IndexBlocks(Sequence* sequence);
   void GiveBackPages(Sequence* sequence);
@@ -125,6 +147,7 @@ struct EngineCore::Impl final : public LayerSink {
   absl::btree_map<Sequence::Rank, Sequence*> waiting;
   absl::btree_map<Sequence::Rank, Sequence*> running;
   absl::btree_set<std::pair<MonoTime, SeqId>> deadlines;
+  absl::flat_hash_map<SeqId, BlockFetch> fetches;
   // Pages that outlive what the engine does with them: pinned for readers until Release, or quarantined until
   // Fenced.
   absl::flat_hash_map<SeqId, PageLease> retained;

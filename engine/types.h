@@ -93,8 +93,35 @@ struct ReleaseCommand {
   SeqId id;
 };
 
-using EngineCommand = std::variant<ServeCommand, PrefillCommand, ReserveCommand, AdoptCommand,
-                                   RecomputeCommand, FencedCommand, CancelCommand, ReleaseCommand>;
+// The next three move prefix blocks between engines without a sequence: an id names the move, and is of the
+// same space as those of sequences. A block is a page's worth of tokens; what is left over moves nowhere.
+
+// Reserves pages for the blocks of `tokens` that the prefix cache lacks, whose keys and values another engine
+// has: ReservedEvent, or FailedEvent at once (ResourceExhausted; FailedPrecondition without a prefix cache).
+// It yields to every waiting sequence. Then PublishCommand, or as for a ReserveCommand CancelCommand (not
+// fenced: quarantined until FencedCommand).
+struct FetchCommand {
+  SeqId id;
+  std::vector<TokenId> tokens;
+  Id128 cache_salt;
+};
+// The handoff of a FetchCommand's pages was *held*: only now do their blocks become visible, as cached
+// prefixes.
+struct PublishCommand {
+  SeqId id;
+};
+// Pins the longest run of the blocks of `tokens` that this rank's prefix cache holds, those of sequences that
+// go on decoding included: SharedEvent, or FailedEvent. Pinned pages are neither written nor evicted until
+// ReleaseCommand, which must follow every SharedEvent. Many may share the same pages.
+struct ShareCommand {
+  SeqId id;
+  std::vector<TokenId> tokens;
+  Id128 cache_salt;
+};
+
+using EngineCommand =
+    std::variant<ServeCommand, PrefillCommand, ReserveCommand, AdoptCommand, RecomputeCommand, FencedCommand,
+                 CancelCommand, ReleaseCommand, FetchCommand, PublishCommand, ShareCommand>;
 
 // --- events
 // ---------------------------------------------------------------------------------------------------------
@@ -118,7 +145,7 @@ struct TokenEvent {
 };
 // pages[i] will hold tokens [i * PageTokens, ...). Tokens [0, cached_tokens) are in the engine's own prefix
 // cache and need not be pulled; cached_tokens is a multiple of the page size and less than the number of
-// tokens.
+// tokens; of a FetchCommand, where pages are of whole blocks only, all may be cached (then Publish at once).
 struct ReservedEvent {
   SeqId id;
   std::vector<PageId> pages;
@@ -134,6 +161,13 @@ struct ComputedEvent {
   std::vector<PageId> pages;
   bool from_cache;
 };
+// Answers ShareCommand: pages[i] holds tokens [i * PageTokens, ...), all layers, of the first `tokens` tokens
+// asked for; 0 if the first block is not known.
+struct SharedEvent {
+  SeqId id;
+  std::vector<PageId> pages;
+  int64_t tokens;
+};
 // After the last ComputedEvent of a PrefillCommand.
 struct PrefilledEvent {
   SeqId id;
@@ -147,7 +181,8 @@ struct FailedEvent {
   absl::Status status;
 };
 
-using EngineEvent = std::variant<TokenEvent, ReservedEvent, ComputedEvent, PrefilledEvent, FailedEvent>;
+using EngineEvent =
+    std::variant<TokenEvent, ReservedEvent, ComputedEvent, SharedEvent, PrefilledEvent, FailedEvent>;
 
 // Receives events on the engine's thread, in order; must not block and must not call back into the engine.
 class EngineEventSink {
@@ -174,6 +209,7 @@ struct EngineLoad {
   // Counters since start.
   int64_t preemptions = 0, prefix_hits = 0, prefix_hit_tokens = 0, computed_tokens = 0, generated_tokens = 0,
           steps = 0;
+  int64_t fetched_tokens = 0, shared_tokens = 0;  // prefix blocks published; pinned for readers
   int64_t ignored_commands = 0;  // for ids not known, or not in a state that the command fits
 };
 

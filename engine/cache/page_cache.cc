@@ -12,9 +12,9 @@ std::optional<PageLease> PageCache::Allocate(int64_t count, PageHold hold) {
   return PageLease::TakeFree(&pool_, count, hold);
 }
 
-PageLease PageCache::Match(absl::Span<const BlockHash> hashes) {
-  if (!enabled_) return PageLease();
-  PageLease lease = PageLease::Share(&pool_, index_.Find(hashes), PageHold::kUse);
+PageLease PageCache::Match(absl::Span<const BlockHash> hashes, PageHold hold) {
+  if (!enabled_) return PageLease::Share(&pool_, {}, hold);
+  PageLease lease = PageLease::Share(&pool_, index_.Find(hashes), hold);
   index_.Touch(hashes.first(lease.size()));
   return lease;
 }

@@ -27,8 +27,8 @@ class PageCache {
   // kPull.
   std::optional<PageLease> Allocate(int64_t count, PageHold hold);
 
-  // Uses the pages of the longest known run of `hashes`.
-  PageLease Match(absl::Span<const BlockHash> hashes);
+  // Holds the pages of the longest known run of `hashes`. `hold`: kUse or kPin.
+  PageLease Match(absl::Span<const BlockHash> hashes, PageHold hold);
   // What Match would find: blocks, and how many of their pages are held already, so that using them takes
   // nothing from available().
   struct Found {

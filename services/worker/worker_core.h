@@ -138,6 +138,7 @@ class WorkerCore {
 
   void On(SeqId seq, Job& job, TokenEvent& event, MonoTime now);
   void On(SeqId seq, Job& job, ReservedEvent& event, MonoTime now);
+  void On(SeqId seq, Job& job, SharedEvent& event, MonoTime now);
   void On(SeqId seq, Job& job, PrefilledEvent& event, MonoTime now);
   void On(SeqId seq, Job& job, FailedEvent& event, MonoTime now);
   void On(SeqId seq, Job& job, const OwnEnded& event, MonoTime now);

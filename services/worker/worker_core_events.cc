@@ -76,6 +76,10 @@ void WorkerCore::OnComputed(Job& job, ComputedEvent& event, std::vector<uint64_t
                    std::move(checksums)});
 }
 
+void WorkerCore::On(SeqId seq, Job& job, SharedEvent&, MonoTime) {
+  Engine(job, ReleaseCommand{seq});
+}
+
 void WorkerCore::On(SeqId, Job& job, PrefilledEvent& event, MonoTime) {
   if (job.state != State::kComputing) return;
   job.state = State::kSealed;

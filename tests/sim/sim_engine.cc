@@ -9,9 +9,9 @@
 namespace baton::sim {
 namespace {
 
-constexpr const char* kCommandNames[] = {"serve",     "prefill", "reserve", "adopt",
-                                         "recompute", "fenced",  "cancel",  "release"};
-constexpr const char* kEventNames[] = {"token", "reserved", "computed", "prefilled", "failed"};
+constexpr const char* kCommandNames[] = {"serve",  "prefill", "reserve", "adopt",   "recompute", "fenced",
+                                         "cancel", "release", "fetch",   "publish", "share"};
+constexpr const char* kEventNames[] = {"token", "reserved", "computed", "shared", "prefilled", "failed"};
 
 }  // namespace
 

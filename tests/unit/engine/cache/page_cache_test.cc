@@ -19,7 +19,7 @@ std::vector<BlockHash> Chain(int family, int own, int blocks, int shared) {
 
 // Computes a whole prompt: allocates what the cache does not have and indexes all of it.
 PageLease Compute(PageCache* cache, absl::Span<const BlockHash> hashes) {
-  PageLease lease = cache->Match(hashes);
+  PageLease lease = cache->Match(hashes, PageHold::kUse);
   const int64_t found = lease.size();
   std::optional<PageLease> fresh =
       cache->Allocate(static_cast<int64_t>(hashes.size()) - found, PageHold::kUse);
@@ -36,7 +36,7 @@ TEST(PageCacheTest, FindsTheLongestRun) {
   EXPECT_EQ(cache.Peek(Chain(1, 1, 4, 2)).blocks, 4);
   EXPECT_EQ(cache.Peek(Chain(1, 2, 4, 2)).blocks, 2);
   EXPECT_EQ(cache.Peek(Chain(2, 1, 4, 2)).blocks, 0);
-  const PageLease lease = cache.Match(Chain(1, 2, 4, 2));
+  const PageLease lease = cache.Match(Chain(1, 2, 4, 2), PageHold::kUse);
   EXPECT_EQ(lease.size(), 2);
   EXPECT_EQ(cache.pool().count(PageClass::kUsed), 2);
   EXPECT_EQ(cache.Peek(Chain(1, 1, 4, 2)).held, 2);
@@ -50,7 +50,7 @@ TEST(PageCacheTest, DisabledItNeitherFindsNorIndexes) {
   EXPECT_FALSE(cache.Index(Chain(1, 1, 1, 1), &*lease, true));
   lease->Reset();
   EXPECT_EQ(cache.pool().count(PageClass::kFree), 4);
-  EXPECT_TRUE(cache.Match(Chain(1, 1, 1, 1)).empty());
+  EXPECT_TRUE(cache.Match(Chain(1, 1, 1, 1), PageHold::kUse).empty());
 }
 
 TEST(PageCacheTest, AllocatesAllOrNothing) {
@@ -66,7 +66,7 @@ TEST(PageCacheTest, EvictsLeavesFirstLeastRecentlyUsedFirst) {
   const auto a = Chain(1, 1, 3, 0), b = Chain(1, 2, 3, 0);
   Compute(&cache, a).Reset();
   Compute(&cache, b).Reset();
-  cache.Match(a).Reset();  // `a` is the more recent now
+  cache.Match(a, PageHold::kUse).Reset();  // `a` is the more recent now
   const std::optional<PageLease> two = cache.Allocate(2, PageHold::kUse);
   EXPECT_EQ(cache.Peek(a).blocks, 3);
   EXPECT_EQ(cache.Peek(b).blocks, 1);

@@ -23,6 +23,8 @@ void CoreHarness::OnEngineEvent(EngineEvent event) {
           h.token_events.push_back(std::move(e));
         } else if constexpr (std::is_same_v<E, ReservedEvent>) {
           h.reserved = std::move(e);
+        } else if constexpr (std::is_same_v<E, SharedEvent>) {
+          h.shared = std::move(e);
         } else if constexpr (std::is_same_v<E, ComputedEvent>) {
           h.computed.push_back(std::move(e));
         } else if constexpr (std::is_same_v<E, PrefilledEvent>) {

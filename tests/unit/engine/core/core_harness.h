@@ -17,6 +17,7 @@ struct Heard {
   std::vector<TokenEvent> token_events;
   std::vector<ComputedEvent> computed;
   std::optional<ReservedEvent> reserved;
+  std::optional<SharedEvent> shared;
   std::optional<TokenEvent> prefilled;
   std::optional<absl::Status> failed;
   FinishReason finish = FinishReason::kNone;
