@@ -49,25 +49,20 @@ PageCounts Node::pages() const {
   return worker->Status().ranks.at(0).pages;
 }
 
-bool Node::HoldsPages() const {
+bool Node::Becomes(const std::function<bool(const WorkerStatus&)>& condition) const {
   const MonoTime deadline = clock.Now() + kPatience;
   while (clock.Now() < deadline) {
-    const PageCounts now = pages();
-    if (now.pulling + now.used > 0) return true;
+    if (condition(worker->Status())) return true;
     std::this_thread::yield();
   }
   return false;
 }
 
 bool Node::AtRest() const {
-  const MonoTime deadline = clock.Now() + kPatience;
-  while (clock.Now() < deadline) {
-    const WorkerStatus status = worker->Status();
+  return Becomes([](const WorkerStatus& status) {
     const PageCounts pages = status.ranks.at(0).pages;
-    if (status.jobs == 0 && status.open_calls == 0 && pages.free + pages.cached == pages.total()) return true;
-    std::this_thread::yield();
-  }
-  return false;
+    return status.jobs == 0 && status.open_calls == 0 && pages.free + pages.cached == pages.total();
+  });
 }
 
 DecodeClient::DecodeClient(Node& node, const v1::DecodeRequest& request)

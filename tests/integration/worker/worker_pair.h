@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,9 +23,10 @@ struct Node {
   Node(WorkerRole role, const FakeRunnerOptions& model, int64_t emission_buffer = 256);
   ~Node();
 
-  PageCounts pages() const;  // as of the engine's last round
-  // Waits until a sequence or a pull holds pages; false after a few seconds.
-  bool HoldsPages() const;
+  PageCounts pages() const;
+  // Waits until the status, which is as of the last rounds of dispatcher and engines, is so; false after a
+  // few seconds.
+  bool Becomes(const std::function<bool(const WorkerStatus&)>& condition) const;
   // Waits until no call is open, nothing is owed and all pages are free or cached; false after a few seconds.
   bool AtRest() const;
 
