@@ -144,7 +144,7 @@ void EngineCore::Impl::Handle(ReserveCommand& command, MonoTime now) {
                     "no ", layout.PagesFor(sequence->length()), " KV pages to spare: ", cache.available(),
                     " available, ", running.size(), " running, ", waiting.size(), " waiting")));
   }
-  ReservedEvent event{.id = sequence->id, .cached_tokens = sequence->computed};
+  ReservedEvent event{.id = sequence->id, .cached_tokens = sequence->computed, .tokens = sequence->length()};
   event.pages.assign(sequence->pages.pages().begin(), sequence->pages.pages().end());
   event.pages.insert(event.pages.end(), sequence->pulling.pages().begin(), sequence->pulling.pages().end());
   sink->OnEngineEvent(std::move(event));

@@ -44,7 +44,9 @@ void EngineCore::Impl::Handle(FetchCommand& command, MonoTime) {
                      " running, ", waiting.size(), " waiting")));
   }
   fetch.pulling = *std::move(fresh);
-  ReservedEvent event{.id = command.id, .cached_tokens = fetch.cached.size() * layout.PageTokens()};
+  ReservedEvent event{.id = command.id,
+                      .cached_tokens = fetch.cached.size() * layout.PageTokens(),
+                      .tokens = blocks * layout.PageTokens()};
   event.pages.assign(fetch.cached.pages().begin(), fetch.cached.pages().end());
   event.pages.insert(event.pages.end(), fetch.pulling.pages().begin(), fetch.pulling.pages().end());
   fetches.emplace(command.id, std::move(fetch));
@@ -92,7 +94,8 @@ void EngineCore::Impl::Handle(ShareCommand& command, MonoTime) {
   PageLease pinned = cache.Match(*hashes, PageHold::kPin);
   SharedEvent event{.id = command.id,
                     .pages = {pinned.pages().begin(), pinned.pages().end()},
-                    .tokens = pinned.size() * layout.PageTokens()};
+                    .tokens = pinned.size() * layout.PageTokens(),
+                    .layers = layout.layers};
   counters.shared_tokens += event.tokens;
   retained.emplace(command.id, std::move(pinned));
   sink->OnEngineEvent(std::move(event));

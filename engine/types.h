@@ -150,6 +150,7 @@ struct ReservedEvent {
   SeqId id;
   std::vector<PageId> pages;
   int64_t cached_tokens;
+  int64_t tokens = 0;  // that the pages are for
 };
 // Keys and values of tokens [begin, end), layers [first_layer, end_layer), of a PrefillCommand are complete
 // in `pages` (indexed by page number from the start of the sequence) and do not change until ReleaseCommand.
@@ -161,12 +162,13 @@ struct ComputedEvent {
   std::vector<PageId> pages;
   bool from_cache;
 };
-// Answers ShareCommand: pages[i] holds tokens [i * PageTokens, ...), all layers, of the first `tokens` tokens
-// asked for; 0 if the first block is not known.
+// Answers ShareCommand: pages[i] holds tokens [i * PageTokens, ...), all `layers`, of the first `tokens`
+// tokens asked for; 0 if the first block is not known.
 struct SharedEvent {
   SeqId id;
   std::vector<PageId> pages;
   int64_t tokens;
+  int32_t layers;
 };
 // After the last ComputedEvent of a PrefillCommand.
 struct PrefilledEvent {

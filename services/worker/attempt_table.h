@@ -15,7 +15,7 @@
 
 namespace baton {
 
-enum class CallKind : uint8_t { kDecode = 0, kPrefill = 1 };
+enum class CallKind : uint8_t { kDecode = 0, kPrefill = 1, kShare = 2, kFetch = 3 };
 
 struct AttemptTableOptions {
   absl::Duration retention = absl::Minutes(5);  // after a stream's last call ended

@@ -22,7 +22,7 @@
 
 namespace baton {
 
-template <typename Event>  // v1::DecodeEvent or v1::PrefillEvent
+template <typename Event>  // v1::DecodeEvent and its like
 class CallStream final : public grpc::ServerWriteReactor<Event>, public CallSink {
  public:
   // `release` is called when gRPC is done with the call.

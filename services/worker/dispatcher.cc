@@ -34,8 +34,7 @@ void Dispatcher::Post(Input input) {
     }
   }
   const absl::Status gone = absl::UnavailableError("the worker is shutting down");
-  if (auto* decode = std::get_if<NewDecode>(&input)) decode->sink->OnEnd(gone);
-  if (auto* prefill = std::get_if<NewPrefill>(&input)) prefill->sink->OnEnd(gone);
+  if (auto* arrived = std::get_if<Arrived>(&input)) arrived->sink->OnEnd(gone);
   if (auto* drain = std::get_if<DrainWish>(&input)) drain->done(view().drain);
 }
 
@@ -75,14 +74,9 @@ void Dispatcher::Run() {
   }
 }
 
-void Dispatcher::Feed(NewDecode& in, MonoTime now) {
+void Dispatcher::Feed(Arrived& in, MonoTime now) {
   sinks_.emplace(in.id, std::move(in.sink));
-  core_.OnDecode(in.id, std::move(in.call), now);
-}
-
-void Dispatcher::Feed(NewPrefill& in, MonoTime now) {
-  sinks_.emplace(in.id, std::move(in.sink));
-  core_.OnPrefill(in.id, std::move(in.call), now);
+  std::visit([&](auto& call) { Begin(in.id, std::move(call), now); }, in.call);
 }
 
 void Dispatcher::Feed(FromEngine& in, MonoTime now) {

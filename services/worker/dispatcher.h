@@ -19,7 +19,7 @@ namespace baton {
 
 // Where actions go. Called on the dispatcher's thread; must not block.
 struct DispatcherPorts {
-  // Of a command refused (Serve, Prefill, Reserve only) the core hears as a FailedEvent.
+  // Of a command refused (Serve, Prefill, Reserve, Fetch, Share only) the core hears as a FailedEvent.
   std::function<absl::Status(uint32_t rank, EngineCommand)> engine;
   // A command refused is offered again, in order, at the next round.
   std::function<absl::Status(const HandoffCommand&)> handoff;
@@ -27,14 +27,9 @@ struct DispatcherPorts {
 
 class Dispatcher {
  public:
-  struct NewDecode {
+  struct Arrived {
     CallId id;
-    DecodeCall call;
-    std::shared_ptr<CallSink> sink;
-  };
-  struct NewPrefill {
-    CallId id;
-    PrefillCall call;
+    WorkerCall call;
     std::shared_ptr<CallSink> sink;
   };
   struct Broken {
@@ -59,8 +54,7 @@ class Dispatcher {
   struct RoleWish {
     WorkerRole role;
   };
-  using Input =
-      std::variant<NewDecode, NewPrefill, Broken, Taken, FromEngine, FromHandoff, DrainWish, RoleWish>;
+  using Input = std::variant<Arrived, Broken, Taken, FromEngine, FromHandoff, DrainWish, RoleWish>;
 
   // What others may see of the core.
   struct View {
@@ -86,8 +80,11 @@ class Dispatcher {
  private:
   void Run();
   std::vector<Input> Take(bool* stopping);
-  void Feed(NewDecode& in, MonoTime now);
-  void Feed(NewPrefill& in, MonoTime now);
+  void Feed(Arrived& in, MonoTime now);
+  void Begin(CallId id, DecodeCall call, MonoTime now) { core_.OnDecode(id, std::move(call), now); }
+  void Begin(CallId id, PrefillCall call, MonoTime now) { core_.OnPrefill(id, std::move(call), now); }
+  void Begin(CallId id, ShareCall call, MonoTime now) { core_.OnShare(id, std::move(call), now); }
+  void Begin(CallId id, FetchCall call, MonoTime now) { core_.OnFetch(id, std::move(call), now); }
   void Feed(Broken& in, MonoTime now) { core_.OnCallBroken(in.id, now); }
   void Feed(Taken& in, MonoTime) { core_.OnSent(in.id, in.events); }
   void Feed(FromEngine& in, MonoTime now);

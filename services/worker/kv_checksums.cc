@@ -11,9 +11,9 @@ namespace baton {
 KvChecksums::KvChecksums(ModelRunner* runner)
     : runner_(runner), layout_(runner->kv_layout()), pages_(static_cast<size_t>(runner->page_count())) {}
 
-void KvChecksums::Begin(SeqId id, const SequenceSpec& spec) {
-  const BlockHash root = RootBlockHash(runner_->fingerprint(), spec.cache_salt);
-  Plan plan{static_cast<int64_t>(spec.tokens.size()), BlockHashes(root, spec.tokens, layout_.PageTokens())};
+void KvChecksums::Begin(SeqId id, const std::vector<TokenId>& tokens, const Id128& cache_salt) {
+  const BlockHash root = RootBlockHash(runner_->fingerprint(), cache_salt);
+  Plan plan{static_cast<int64_t>(tokens.size()), BlockHashes(root, tokens, layout_.PageTokens())};
   absl::MutexLock lock(&mutex_);
   plans_[id] = std::move(plan);
 }
@@ -73,6 +73,16 @@ std::vector<uint64_t> KvChecksums::Computed(const ComputedEvent& event) {
     }
   }
   return sums;
+}
+
+std::vector<uint64_t> KvChecksums::Shared(const SharedEvent& event) {
+  return Computed({.id = event.id,
+                   .begin = 0,
+                   .end = event.tokens,
+                   .first_layer = 0,
+                   .end_layer = event.layers,
+                   .pages = event.pages,
+                   .from_cache = true});
 }
 
 }  // namespace baton

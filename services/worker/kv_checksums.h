@@ -22,13 +22,15 @@ class KvChecksums {
   // `runner` outlives this.
   explicit KvChecksums(ModelRunner* runner);
 
-  // Before the sequence's PrefillCommand is submitted, and after its last event. Thread-safe.
-  void Begin(SeqId id, const SequenceSpec& spec);
+  // Before the id's PrefillCommand or ShareCommand is submitted, and after its last event. Thread-safe.
+  void Begin(SeqId id, const std::vector<TokenId>& tokens, const Id128& cache_salt);
   void End(SeqId id);
 
   // Of the units that Offerable() of the event names, in the order of OwnOffer. On the engine's thread, while
   // it passes.
   std::vector<uint64_t> Computed(const ComputedEvent& event);
+  // Likewise of all that is shared.
+  std::vector<uint64_t> Shared(const SharedEvent& event);
 
  private:
   struct Plan {

@@ -43,6 +43,15 @@ absl::Status CheckSampling(const SamplingParams& sampling, int32_t vocab_size) {
 
 }  // namespace
 
+absl::Status CheckPrefix(const std::vector<TokenId>& tokens, const RequestLimits& limits) {
+  if (tokens.empty()) return absl::InvalidArgumentError("tokens must not be empty");
+  if (static_cast<int64_t>(tokens.size()) > limits.max_context) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(tokens.size(), " tokens exceed the context of ", limits.max_context));
+  }
+  return CheckTokens("tokens", tokens, limits.vocab_size);
+}
+
 absl::Status CheckRequest(const SequenceSpec& spec, const RequestLimits& limits) {
   const int64_t tokens = static_cast<int64_t>(spec.tokens.size());
   if (tokens == 0) return absl::InvalidArgumentError("tokens must not be empty");

@@ -19,5 +19,7 @@ inline constexpr size_t kMaxStopTokens = 256;
 
 // InvalidArgument naming the field that is out of its bounds.
 absl::Status CheckRequest(const SequenceSpec& spec, const RequestLimits& limits);
+// The same of tokens whose blocks move.
+absl::Status CheckPrefix(const std::vector<TokenId>& tokens, const RequestLimits& limits);
 
 }  // namespace baton

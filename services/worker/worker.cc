@@ -34,6 +34,8 @@ class EngineInlet final : public EngineEventSink {
   void OnEngineEvent(EngineEvent event) override {
     std::vector<uint64_t> sums;
     if (const auto* computed = std::get_if<ComputedEvent>(&event)) sums = checksums_->Computed(*computed);
+    if (const auto* shared = std::get_if<SharedEvent>(&event)) sums = checksums_->Shared(*shared);
+    if (const auto* failed = std::get_if<FailedEvent>(&event)) checksums_->End(failed->id);
     dispatcher_->Post(Dispatcher::FromEngine{rank_, std::move(event), std::move(sums)});
   }
 
@@ -59,13 +61,18 @@ struct Rank {
        Dispatcher* dispatcher)
       : checksums(runner), inlet(index, &checksums, dispatcher), engine(options, runner, clock, &inlet) {}
   absl::Status Submit(EngineCommand command) {
+    const SeqId id = std::visit([](const auto& c) { return c.id; }, command);
     if (const auto* prefill = std::get_if<PrefillCommand>(&command))
-      checksums.Begin(prefill->id, prefill->spec);
-    if (const auto* release = std::get_if<ReleaseCommand>(&command)) checksums.End(release->id);
+      checksums.Begin(id, prefill->spec.tokens, prefill->spec.cache_salt);
+    if (const auto* share = std::get_if<ShareCommand>(&command))
+      checksums.Begin(id, share->tokens, share->cache_salt);
+    if (std::holds_alternative<ReleaseCommand>(command)) checksums.End(id);
     if (const auto* cancel = std::get_if<CancelCommand>(&command); cancel != nullptr && cancel->fenced) {
-      checksums.End(cancel->id);
+      checksums.End(id);
     }
-    return engine.Submit(std::move(command));
+    absl::Status status = engine.Submit(std::move(command));
+    if (!status.ok()) checksums.End(id);
+    return status;
   }
 
   KvChecksums checksums;
@@ -158,12 +165,8 @@ CallId Worker::NewCall() {
   return impl_->next_call++;
 }
 
-void Worker::Decode(CallId id, DecodeCall call, std::shared_ptr<CallSink> sink) {
-  impl_->dispatcher.Post(Dispatcher::NewDecode{id, std::move(call), std::move(sink)});
-}
-
-void Worker::Prefill(CallId id, PrefillCall call, std::shared_ptr<CallSink> sink) {
-  impl_->dispatcher.Post(Dispatcher::NewPrefill{id, std::move(call), std::move(sink)});
+void Worker::Open(CallId id, WorkerCall call, std::shared_ptr<CallSink> sink) {
+  impl_->dispatcher.Post(Dispatcher::Arrived{id, std::move(call), std::move(sink)});
 }
 
 void Worker::Break(CallId call) {

@@ -75,11 +75,10 @@ class Worker {
 
   // All below are thread-safe and none blocks.
 
-  // For the next two, so that a sink knows its call before the first event. Never the same twice.
+  // For Open, so that a sink knows its call before the first event. Never the same twice.
   CallId NewCall();
   // The sink gets exactly one OnEnd.
-  void Decode(CallId id, DecodeCall call, std::shared_ptr<CallSink> sink);
-  void Prefill(CallId id, PrefillCall call, std::shared_ptr<CallSink> sink);
+  void Open(CallId id, WorkerCall call, std::shared_ptr<CallSink> sink);
   void Break(CallId call);
   void Sent(CallId call, int64_t events);
 

@@ -28,6 +28,12 @@ SamplingParams FromProto(const v1::Sampling& in) {
   return out;
 }
 
+MonoTime Deadline(uint64_t timeout_ms, MonoTime now) {
+  constexpr uint64_t kLongestMs = uint64_t{1} << 40;
+  if (timeout_ms == 0) return absl::InfiniteFuture();
+  return now + absl::Milliseconds(static_cast<int64_t>(std::min(timeout_ms, kLongestMs)));
+}
+
 absl::StatusOr<SequenceSpec> FromProto(const v1::GenerateSpec& in, MonoTime now) {
   constexpr uint32_t kMostLogprobs = 1000;
   if (in.has_top_logprobs() && in.top_logprobs() > kMostLogprobs) {
@@ -43,11 +49,24 @@ absl::StatusOr<SequenceSpec> FromProto(const v1::GenerateSpec& in, MonoTime now)
                     .top_logprobs = in.has_top_logprobs() ? static_cast<int32_t>(in.top_logprobs()) : -1,
                     .cache_salt = FromProto(in.cache_salt()),
                     .priority = in.priority()};
-  constexpr uint64_t kLongestMs = uint64_t{1} << 40;
-  if (in.timeout_ms() > 0) {
-    spec.deadline = now + absl::Milliseconds(static_cast<int64_t>(std::min(in.timeout_ms(), kLongestMs)));
-  }
+  spec.deadline = Deadline(in.timeout_ms(), now);
   return spec;
+}
+
+PrefixMove FromProto(const v1::PrefixMove& in, MonoTime now) {
+  return {.id = FromProto(in.id()),
+          .attempt = FromProto(in.attempt()),
+          .tokens = {in.tokens().begin(), in.tokens().end()},
+          .cache_salt = FromProto(in.cache_salt()),
+          .deadline = Deadline(in.timeout_ms(), now)};
+}
+
+absl::StatusOr<KvPeer> FromProto(const v1::KvSource& source) {
+  if (source.endpoint().empty()) return absl::InvalidArgumentError("source.endpoint is missing");
+  return KvPeer{.endpoint = source.endpoint(),
+                .curve_public_key = source.curve_public_key(),
+                .epoch = FromProto(source.epoch()),
+                .rank = source.rank()};
 }
 
 void Fill(const GeneratedToken& in, v1::Token* out) {
@@ -95,12 +114,7 @@ absl::StatusOr<DecodeCall> FromProto(const v1::DecodeRequest& request, MonoTime 
                   .rank = request.rank()};
   BATON_ASSIGN_OR_RETURN(call.spec, FromProto(request.spec(), now));
   if (request.has_source()) {
-    const v1::KvSource& source = request.source();
-    if (source.endpoint().empty()) return absl::InvalidArgumentError("source.endpoint is missing");
-    call.source = KvPeer{.endpoint = source.endpoint(),
-                         .curve_public_key = source.curve_public_key(),
-                         .epoch = FromProto(source.epoch()),
-                         .rank = source.rank()};
+    BATON_ASSIGN_OR_RETURN(call.source, FromProto(request.source()));
   }
   return call;
 }
@@ -113,6 +127,21 @@ absl::StatusOr<PrefillCall> FromProto(const v1::PrefillRequest& request, MonoTim
                    .reader_rank = request.reader_rank()};
   BATON_ASSIGN_OR_RETURN(call.spec, FromProto(request.spec(), now));
   if (call.reader_epoch.empty()) return absl::InvalidArgumentError("reader_epoch is missing");
+  return call;
+}
+
+absl::StatusOr<ShareCall> FromProto(const v1::ShareRequest& request, MonoTime now) {
+  ShareCall call{.move = FromProto(request.move(), now),
+                 .rank = request.rank(),
+                 .reader_epoch = FromProto(request.reader_epoch()),
+                 .reader_rank = request.reader_rank()};
+  if (call.reader_epoch.empty()) return absl::InvalidArgumentError("reader_epoch is missing");
+  return call;
+}
+
+absl::StatusOr<FetchCall> FromProto(const v1::FetchRequest& request, MonoTime now) {
+  FetchCall call{.move = FromProto(request.move(), now), .rank = request.rank()};
+  BATON_ASSIGN_OR_RETURN(call.source, FromProto(request.source()));
   return call;
 }
 
@@ -143,6 +172,26 @@ void ToProto(const CallEvent& event, const Epoch&, v1::PrefillEvent* out) {
   } else if (const auto* ended = std::get_if<PrefillHandoffEnded>(&event)) {
     out->mutable_handoff()->set_outcome(ToProto(ended->outcome));
     out->mutable_handoff()->set_detail(ended->detail);
+  }
+}
+
+void ToProto(const CallEvent& event, const Epoch&, v1::ShareEvent* out) {
+  out->Clear();
+  if (const auto* shared = std::get_if<PrefixShared>(&event)) {
+    out->mutable_shared()->set_tokens(static_cast<uint32_t>(shared->tokens));
+  } else if (const auto* ended = std::get_if<PrefillHandoffEnded>(&event)) {
+    out->mutable_ended()->set_outcome(ToProto(ended->outcome));
+    out->mutable_ended()->set_detail(ended->detail);
+  }
+}
+
+void ToProto(const CallEvent& event, const Epoch&, v1::FetchEvent* out) {
+  out->Clear();
+  if (const auto* fetched = std::get_if<PrefixFetched>(&event)) {
+    out->mutable_fetched()->set_outcome(ToProto(fetched->outcome));
+    out->mutable_fetched()->set_cached_tokens(static_cast<uint32_t>(fetched->cached_tokens));
+    out->mutable_fetched()->set_fetched_tokens(static_cast<uint32_t>(fetched->fetched_tokens));
+    out->mutable_fetched()->set_detail(fetched->detail);
   }
 }
 

@@ -12,10 +12,14 @@ namespace baton::codec {
 // InvalidArgument for what no struct can hold; WorkerCore checks the rest.
 absl::StatusOr<DecodeCall> FromProto(const v1::DecodeRequest& request, MonoTime now);
 absl::StatusOr<PrefillCall> FromProto(const v1::PrefillRequest& request, MonoTime now);
+absl::StatusOr<ShareCall> FromProto(const v1::ShareRequest& request, MonoTime now);
+absl::StatusOr<FetchCall> FromProto(const v1::FetchRequest& request, MonoTime now);
 
 // `epoch` is this worker's.
 void ToProto(const CallEvent& event, const Epoch& epoch, v1::DecodeEvent* out);
 void ToProto(const CallEvent& event, const Epoch& epoch, v1::PrefillEvent* out);
+void ToProto(const CallEvent& event, const Epoch& epoch, v1::ShareEvent* out);
+void ToProto(const CallEvent& event, const Epoch& epoch, v1::FetchEvent* out);
 
 v1::Role ToProto(WorkerRole role);
 void ToProto(uint32_t rank, const EngineLoad& load, v1::RankLoad* out);

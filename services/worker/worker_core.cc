@@ -11,28 +11,33 @@ namespace baton {
 
 WorkerCore::WorkerCore(const WorkerCoreOptions& options) : options_(options), attempts_(options.attempts) {}
 
-absl::Status WorkerCore::Admit(const StreamId& stream, Attempt attempt, CallKind kind, uint32_t rank,
-                               const SequenceSpec& spec, MonoTime now) {
-  if (stream.empty()) return absl::InvalidArgumentError("stream is missing");
-  if (rank >= options_.ranks) {
-    return absl::InvalidArgumentError(absl::StrCat("rank ", rank, " of ", options_.ranks, " does not exist"));
+absl::Status WorkerCore::Admit(const Arrival& arrival, const absl::Status& check, MonoTime now) {
+  const CallKind kind = arrival.kind;
+  if (arrival.stream.empty()) return absl::InvalidArgumentError("stream is missing");
+  if (arrival.rank >= options_.ranks) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("rank ", arrival.rank, " of ", options_.ranks, " does not exist"));
   }
-  BATON_RETURN_IF_ERROR(
-      CheckRequest(spec, {.max_context = options_.max_context, .vocab_size = options_.vocab_size}));
+  BATON_RETURN_IF_ERROR(check);
   bool raised = false;
-  const absl::Status seen = attempts_.See(stream, attempt, kind, now, &raised);
+  const absl::Status seen = attempts_.See(arrival.stream, arrival.attempt, kind, now, &raised);
   if (absl::IsAborted(seen)) ++counters_.superseded;
   BATON_RETURN_IF_ERROR(seen);
-  if (raised) Supersede(stream, attempt, now);
-  if (drain_.draining) return absl::UnavailableError("draining");
-  if ((kind == CallKind::kPrefill) != (options_.role == WorkerRole::kPrefill)) {
-    return absl::UnavailableError(kind == CallKind::kPrefill ? "role gate closed: this worker decodes"
-                                                             : "role gate closed: this worker prefills");
-  }
+  if (raised) Supersede(arrival.stream, arrival.attempt, now);
+  if (drain_.draining && kind != CallKind::kShare) return absl::UnavailableError("draining");
+  if (kind == CallKind::kPrefill && options_.role != WorkerRole::kPrefill)
+    return absl::UnavailableError("role gate closed: this worker decodes");
+  if (kind == CallKind::kDecode && options_.role != WorkerRole::kDecode)
+    return absl::UnavailableError("role gate closed: this worker prefills");
   if (open_calls() >= options_.max_calls)
     return absl::ResourceExhaustedError("queue full: too many open calls");
-  if (spec.deadline <= now) return absl::DeadlineExceededError("the request's time was over on arrival");
+  if (arrival.deadline <= now) return absl::DeadlineExceededError("the request's time was over on arrival");
   return absl::OkStatus();
+}
+
+absl::Status WorkerCore::AdmitSequence(const Arrival& arrival, const SequenceSpec& spec, MonoTime now) {
+  const RequestLimits limits{.max_context = options_.max_context, .vocab_size = options_.vocab_size};
+  return Admit(arrival, CheckRequest(spec, limits), now);
 }
 
 void WorkerCore::Supersede(const StreamId& stream, Attempt attempt, MonoTime now) {
@@ -80,7 +85,8 @@ void WorkerCore::Refuse(CallId id, absl::Status status) {
 }
 
 void WorkerCore::OnDecode(CallId id, DecodeCall call, MonoTime now) {
-  absl::Status admitted = Admit(call.stream, call.attempt, CallKind::kDecode, call.rank, call.spec, now);
+  absl::Status admitted = AdmitSequence(
+      {call.stream, call.attempt, CallKind::kDecode, call.rank, call.spec.deadline}, call.spec, now);
   if (!admitted.ok()) return Refuse(id, std::move(admitted));
   Job job = MakeJob(id, call.stream, call.attempt, CallKind::kDecode, call.rank, call.spec, now);
   if (call.source.has_value()) {
@@ -98,7 +104,8 @@ void WorkerCore::OnDecode(CallId id, DecodeCall call, MonoTime now) {
 }
 
 void WorkerCore::OnPrefill(CallId id, PrefillCall call, MonoTime now) {
-  absl::Status admitted = Admit(call.stream, call.attempt, CallKind::kPrefill, call.rank, call.spec, now);
+  absl::Status admitted = AdmitSequence(
+      {call.stream, call.attempt, CallKind::kPrefill, call.rank, call.spec.deadline}, call.spec, now);
   if (!admitted.ok()) return Refuse(id, std::move(admitted));
   Job job = MakeJob(id, call.stream, call.attempt, CallKind::kPrefill, call.rank, call.spec, now);
   job.state = State::kComputing;

@@ -9,6 +9,7 @@
 //
 //   Decode, source given: reserving -> pulling -> running          Decode, no source: running
 //   Prefill:              computing -> sealed
+//   Share:                sharing -> sealed                        Fetch: reserving -> pulling
 //
 // Promises: every call gets exactly one EndCall and nothing after it; of a stream only the highest attempt
 // seen is served (DESIGN section 4); every engine sequence is finished, failed, cancelled or released exactly
@@ -59,13 +60,16 @@ class WorkerCore {
   // A call arrived. Each gets exactly one EndCall, perhaps at once.
   void OnDecode(CallId id, DecodeCall call, MonoTime now);
   void OnPrefill(CallId id, PrefillCall call, MonoTime now);
+  // Whatever the role; a Share even while draining, so that what is here can be moved away.
+  void OnShare(CallId id, ShareCall call, MonoTime now);
+  void OnFetch(CallId id, FetchCall call, MonoTime now);
   // The client went away or cancelled. Unknown or ended calls are ignored.
   void OnCallBroken(CallId id, MonoTime now);
   // The call's reader took `n` more events.
   void OnSent(CallId id, int64_t n);
 
-  // `checksums`, for a ComputedEvent only: of the units that Offerable() of its range names, in the order of
-  // OwnOffer.
+  // `checksums`, for a ComputedEvent and a SharedEvent only: of the units that Offerable() of its range
+  // names, in the order of OwnOffer.
   void OnEngineEvent(uint32_t rank, EngineEvent event, std::vector<uint64_t> checksums, MonoTime now);
   void OnHandoffEvent(HandoffEvent event, MonoTime now);
 
@@ -93,11 +97,12 @@ class WorkerCore {
 
  private:
   enum class State : uint8_t {
-    kReserving,  // decode: ReserveCommand unanswered
-    kPulling,    // decode: the handoff reads into our pages
+    kReserving,  // decode, fetch: the reservation is unanswered
+    kPulling,    // decode, fetch: the handoff reads into our pages
     kRunning,    // decode: the engine goes on by itself
     kComputing,  // prefill: the prompt is not done
-    kSealed,     // prefill: waiting for the end of the lease
+    kSharing,    // share: ShareCommand unanswered
+    kSealed,     // prefill, share: waiting for the end of the lease
     kOver,       // the engine knows the sequence no more
   };
   // One sequence: its call while that is open, and what it owes to engine and handoff.
@@ -110,25 +115,36 @@ class WorkerCore {
     State state = State::kRunning;
     uint32_t rank = 0;
     MonoTime deadline;
-    int64_t tokens = 0;  // of the prompt (and replay)
+    int64_t tokens = 0;  // of the prompt (and replay), or of the blocks that move
     Id128 digest;        // TokenDigest of them
     KvPeer source;
-    int64_t next_position = 0;  // of the next generated token
+    std::vector<TokenId> offered;  // share: asked for
+    int64_t next_position = 0;     // of the next generated token
     int64_t unsent = 0;
     int64_t cached_tokens = 0;
     KvOutcome outcome = KvOutcome::kUnspecified;
-    bool reads_open = false;  // decode: the handoff may still write into our pages
-    bool lease_open = false;  // prefill: OwnEnded is still to come
-    bool revoked = false;     // prefill: OwnRevoke was sent
-    bool cancelled = false;   // decode: PullCancel was sent
+    bool reads_open = false;  // decode, fetch: the handoff may still write into our pages
+    bool lease_open = false;  // prefill, share: OwnEnded is still to come
+    bool revoked = false;     // prefill, share: OwnRevoke was sent
+    bool cancelled = false;   // decode, fetch: PullCancel was sent
     bool unserved = false;    // refused before anything was emitted
-    bool lost = false;        // decode: PullLost came
+    bool lost = false;        // decode, fetch: PullLost came
 
     HandoffId handoff() const { return {stream, attempt}; }
   };
 
-  absl::Status Admit(const StreamId& stream, Attempt attempt, CallKind kind, uint32_t rank,
-                     const SequenceSpec& spec, MonoTime now);
+  struct Arrival {
+    StreamId stream;
+    Attempt attempt;
+    CallKind kind;
+    uint32_t rank;
+    MonoTime deadline;
+  };
+  // `check`: of what else the request says.
+  absl::Status Admit(const Arrival& arrival, const absl::Status& check, MonoTime now);
+  absl::Status AdmitSequence(const Arrival& arrival, const SequenceSpec& spec, MonoTime now);
+  absl::Status AdmitMove(const Arrival& arrival, const PrefixMove& move, MonoTime now);
+  Job MakeMoveJob(CallId id, const PrefixMove& move, CallKind kind, uint32_t rank, MonoTime now) const;
   void Supersede(const StreamId& stream, Attempt attempt, MonoTime now);
   void Refuse(CallId id, absl::Status status);
   Job MakeJob(CallId id, const StreamId& stream, Attempt attempt, CallKind kind, uint32_t rank,
@@ -138,7 +154,6 @@ class WorkerCore {
 
   void On(SeqId seq, Job& job, TokenEvent& event, MonoTime now);
   void On(SeqId seq, Job& job, ReservedEvent& event, MonoTime now);
-  void On(SeqId seq, Job& job, SharedEvent& event, MonoTime now);
   void On(SeqId seq, Job& job, PrefilledEvent& event, MonoTime now);
   void On(SeqId seq, Job& job, FailedEvent& event, MonoTime now);
   void On(SeqId seq, Job& job, const OwnEnded& event, MonoTime now);
@@ -146,7 +161,10 @@ class WorkerCore {
   void On(SeqId seq, Job& job, const PullLost& event, MonoTime now);
   void On(SeqId seq, Job& job, const PullFenced& event, MonoTime now);
   void OnComputed(Job& job, ComputedEvent& event, std::vector<uint64_t> checksums);
+  void OnShared(SeqId seq, Job& job, SharedEvent& event, std::vector<uint64_t> checksums, MonoTime now);
 
+  // The end of a Fetch; `job` may be gone afterwards.
+  void FinishFetch(SeqId seq, Job& job, KvOutcome outcome, std::string detail, MonoTime now);
   void Emit(Job& job, CallEvent event);
   // Ends the call, if it is open.
   void Close(Job& job, absl::Status status, MonoTime now);

@@ -18,8 +18,11 @@ void WorkerCore::OnEngineEvent(uint32_t rank, EngineEvent event, std::vector<uin
       [&](auto& e) {
         Job* job = Find(e.id, rank);
         if (job == nullptr) return;
-        if constexpr (std::is_same_v<std::decay_t<decltype(e)>, ComputedEvent>) {
+        using E = std::decay_t<decltype(e)>;
+        if constexpr (std::is_same_v<E, ComputedEvent>) {
           OnComputed(*job, e, std::move(checksums));
+        } else if constexpr (std::is_same_v<E, SharedEvent>) {
+          OnShared(e.id, *job, e, std::move(checksums), now);
         } else {
           On(e.id, *job, e, now);
         }
@@ -52,11 +55,16 @@ void WorkerCore::On(SeqId seq, Job& job, TokenEvent& event, MonoTime now) {
 
 void WorkerCore::On(SeqId seq, Job& job, ReservedEvent& event, MonoTime now) {
   if (job.state != State::kReserving) return;
+  job.cached_tokens = event.cached_tokens;
+  if (job.kind == CallKind::kFetch) {
+    job.tokens = event.tokens;
+    if (event.cached_tokens >= event.tokens) return FinishFetch(seq, job, KvOutcome::kLocal, "", now);
+  } else {
+    Emit(job, DecodeAccepted{event.cached_tokens});
+  }
   job.state = State::kPulling;
   job.reads_open = true;
-  job.cached_tokens = event.cached_tokens;
   by_pull_[job.handoff()] = seq;
-  Emit(job, DecodeAccepted{event.cached_tokens});
   Handoff(PullBegin{.id = job.handoff(),
                     .owner = job.source,
                     .rank = job.rank,
@@ -76,10 +84,6 @@ void WorkerCore::OnComputed(Job& job, ComputedEvent& event, std::vector<uint64_t
                    std::move(checksums)});
 }
 
-void WorkerCore::On(SeqId seq, Job& job, SharedEvent&, MonoTime) {
-  Engine(job, ReleaseCommand{seq});
-}
-
 void WorkerCore::On(SeqId, Job& job, PrefilledEvent& event, MonoTime) {
   if (job.state != State::kComputing) return;
   job.state = State::kSealed;
@@ -93,7 +97,7 @@ void WorkerCore::On(SeqId, Job& job, PrefilledEvent& event, MonoTime) {
 
 void WorkerCore::On(SeqId seq, Job& job, FailedEvent& event, MonoTime now) {
   ++counters_.failed;
-  const bool refused = job.state == State::kReserving;
+  const bool refused = job.state == State::kReserving || job.state == State::kSharing;
   job.state = State::kOver;
   job.unserved = refused;
   absl::Status status =
@@ -130,10 +134,12 @@ void WorkerCore::On(SeqId seq, Job& job, const OwnEnded& event, MonoTime now) {
   Abandon(seq, job, absl::OkStatus(), now);
 }
 
-void WorkerCore::On(SeqId seq, Job& job, const PullHeld& event, MonoTime) {
+void WorkerCore::On(SeqId seq, Job& job, const PullHeld& event, MonoTime now) {
   if (job.lost) return;
   ++counters_.pulled_held;
   EndReads(job);
+  if (job.kind == CallKind::kFetch && job.state == State::kPulling)
+    return FinishFetch(seq, job, KvOutcome::kHeld, "", now);
   const bool is_token = event.first_token >= 0 && event.first_token < options_.vocab_size;
   if (job.state == State::kPulling && !is_token) {  // an owner that is wrong there is believed nothing else
     job.state = State::kRunning;
@@ -149,11 +155,13 @@ void WorkerCore::On(SeqId seq, Job& job, const PullHeld& event, MonoTime) {
   EraseIfSettled(seq);
 }
 
-void WorkerCore::On(SeqId seq, Job& job, const PullLost& event, MonoTime) {
+void WorkerCore::On(SeqId seq, Job& job, const PullLost& event, MonoTime now) {
   if (job.lost) return;
   job.lost = true;
   ++counters_.pulled_lost;
   if (event.fenced) EndReads(job);
+  if (job.kind == CallKind::kFetch && job.state == State::kPulling)
+    return FinishFetch(seq, job, KvOutcome::kLost, std::string(event.status.message()), now);
   if (job.state == State::kPulling) {
     job.state = State::kRunning;
     job.outcome = KvOutcome::kLost;

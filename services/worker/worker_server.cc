@@ -32,18 +32,22 @@ class Service final : public v1::Worker::CallbackService {
 
   grpc::ServerWriteReactor<v1::DecodeEvent>* Decode(grpc::CallbackServerContext* context,
                                                     const v1::DecodeRequest* request) override {
-    return Open<v1::DecodeEvent>(context, *request,
-                                 [this](CallId id, DecodeCall call, std::shared_ptr<CallSink> sink) {
-                                   worker_->Decode(id, std::move(call), std::move(sink));
-                                 });
+    return Open<v1::DecodeEvent>(context, *request);
   }
 
   grpc::ServerWriteReactor<v1::PrefillEvent>* Prefill(grpc::CallbackServerContext* context,
                                                       const v1::PrefillRequest* request) override {
-    return Open<v1::PrefillEvent>(context, *request,
-                                  [this](CallId id, PrefillCall call, std::shared_ptr<CallSink> sink) {
-                                    worker_->Prefill(id, std::move(call), std::move(sink));
-                                  });
+    return Open<v1::PrefillEvent>(context, *request);
+  }
+
+  grpc::ServerWriteReactor<v1::ShareEvent>* Share(grpc::CallbackServerContext* context,
+                                                  const v1::ShareRequest* request) override {
+    return Open<v1::ShareEvent>(context, *request);
+  }
+
+  grpc::ServerWriteReactor<v1::FetchEvent>* Fetch(grpc::CallbackServerContext* context,
+                                                  const v1::FetchRequest* request) override {
+    return Open<v1::FetchEvent>(context, *request);
   }
 
   grpc::ServerWriteReactor<v1::WatchEvent>* Watch(grpc::CallbackServerContext* context,
@@ -78,16 +82,15 @@ class Service final : public v1::Worker::CallbackService {
   }
 
  private:
-  template <typename Event, typename Request, typename Hand>
-  grpc::ServerWriteReactor<Event>* Open(grpc::CallbackServerContext* context, const Request& request,
-                                        Hand hand) {
+  template <typename Event, typename Request>
+  grpc::ServerWriteReactor<Event>* Open(grpc::CallbackServerContext* context, const Request& request) {
     auto call = codec::FromProto(request, worker_->Now());
     if (!call.ok()) return new RefusedStream<Event>(call.status());
     if (!Enter()) return new RefusedStream<Event>(Full());
     auto stream = std::make_shared<CallStream<Event>>(worker_, context, [this] { Leave(); });
     stream->KeepAlive(stream);
     CallStream<Event>* reactor = stream.get();
-    hand(reactor->id(), *std::move(call), std::move(stream));
+    worker_->Open(reactor->id(), *std::move(call), std::move(stream));
     return reactor;
   }
 

@@ -15,7 +15,7 @@
 
 namespace baton {
 
-using CallId = uint64_t;  // one Decode or Prefill call; chosen by WorkerCore's caller, never used twice
+using CallId = uint64_t;  // one call of any kind; chosen by WorkerCore's caller, never used twice
 
 enum class WorkerRole : uint8_t { kPrefill, kDecode };
 enum class KvOutcome : uint8_t { kUnspecified, kHeld, kLost, kLocal };
@@ -38,6 +38,34 @@ struct PrefillCall {
   Epoch reader_epoch;
   uint32_t reader_rank = 0;
 };
+
+// Prefix blocks on their way from rank to rank: a handoff of its own, which belongs to no stream. `id` names
+// it and is made anew for each move; one more round of the same move has a higher attempt.
+struct PrefixMove {
+  StreamId id;
+  Attempt attempt;
+  std::vector<TokenId> tokens;
+  Id128 cache_salt;
+  MonoTime deadline = absl::InfiniteFuture();
+};
+
+// Offers the longest run of the blocks of `move.tokens` that the rank's prefix cache holds.
+struct ShareCall {
+  PrefixMove move;
+  uint32_t rank = 0;
+  Epoch reader_epoch;
+  uint32_t reader_rank = 0;
+};
+
+// Pulls the blocks of `move.tokens` that the rank lacks into its prefix cache. `source` shares exactly these
+// tokens.
+struct FetchCall {
+  PrefixMove move;
+  uint32_t rank = 0;
+  KvPeer source;
+};
+
+using WorkerCall = std::variant<DecodeCall, PrefillCall, ShareCall, FetchCall>;
 
 // --- what a call's client is told
 
@@ -64,8 +92,18 @@ struct PrefillHandoffEnded {
   std::string detail;
 };
 
-using CallEvent =
-    std::variant<DecodeAccepted, GeneratedToken, DecodeFinished, PrefillFirstToken, PrefillHandoffEnded>;
+struct PrefixShared {  // before PrefillHandoffEnded, which follows only if there are any
+  int64_t tokens = 0;
+};
+struct PrefixFetched {
+  KvOutcome outcome = KvOutcome::kUnspecified;  // kLocal: all were there; kLost: nothing came
+  int64_t cached_tokens = 0;                    // were there before
+  int64_t fetched_tokens = 0;                   // are there now, besides
+  std::string detail;                           // of kLost
+};
+
+using CallEvent = std::variant<DecodeAccepted, GeneratedToken, DecodeFinished, PrefillFirstToken,
+                               PrefillHandoffEnded, PrefixShared, PrefixFetched>;
 
 // --- actions
 

@@ -8,7 +8,8 @@ namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(50);
 constexpr absl::Duration kReport = absl::Milliseconds(100);
-constexpr const char* kCallEventNames[] = {"accepted", "token", "finished", "first token", "handoff ended"};
+constexpr const char* kCallEventNames[] = {"accepted",      "token",  "finished", "first token",
+                                           "handoff ended", "shared", "fetched"};
 
 }  // namespace
 

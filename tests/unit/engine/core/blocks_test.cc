@@ -41,6 +41,7 @@ TEST(FetchTest, BlocksAreVisibleOnlyWhenPublished) {
   ASSERT_TRUE(h[1].reserved.has_value());
   EXPECT_EQ(h[1].reserved->pages.size(), 3u);  // the fourth page is not full
   EXPECT_EQ(h[1].reserved->cached_tokens, 0);
+  EXPECT_EQ(h[1].reserved->tokens, 48);
   EXPECT_EQ(Pages(h).pulling, 3);
   EXPECT_FALSE(h.core.HasWork());
   h.Handle(ShareCommand{2, spec.tokens, {}});

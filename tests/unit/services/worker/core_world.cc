@@ -40,11 +40,29 @@ void CoreWorld::NewCall() {
   }
 }
 
+void CoreWorld::NewMove() {
+  const uint64_t move = 1 + Pick(8);
+  uint32_t& highest = rounds_[move];
+  const uint32_t n = Chance(70) ? ++highest : static_cast<uint32_t>(Pick(highest + 1));
+  current_ = {{2, move}, {1, n}};
+  const PrefixMove what{current_.stream, current_.attempt, std::vector<TokenId>(32, 7)};
+  const CallId id = next_call_++;
+  calls_[id] = Call{};
+  const uint32_t rank = static_cast<uint32_t>(Pick(2));
+  if (Chance(50)) {
+    core_.OnShare(id, {what, rank, {9, 9}, 0}, now_);
+  } else {
+    core_.OnFetch(id, {what, rank, KvPeer{"x", "", {8, 8}, 0}}, now_);
+  }
+}
+
 void CoreWorld::RandomEvent() {
   now_ += absl::Milliseconds(Pick(8));
   const size_t what = Pick(100);
-  if (what < 6) {
+  if (what < 5) {
     NewCall();
+  } else if (what < 6) {
+    NewMove();
   } else if (what < 7 && !calls_.empty()) {
     core_.OnCallBroken(PickFrom(calls_)->first, now_);
   } else if (what < 11 && !calls_.empty()) {
@@ -69,14 +87,20 @@ void CoreWorld::RandomEvent() {
 void CoreWorld::EngineActs(SeqId id, Sequence& seq) {
   auto& out = engine_events_[seq.rank];
   if (seq.state == Engine::kOver || seq.state == Engine::kPrefilled) return;
-  if (Chance(3)) {
+  if (seq.fetch && seq.state == Engine::kPulling) return;
+  if (seq.state == Engine::kSharing) {
+    const bool known = Chance(70);
+    seq.state = Engine::kPrefilled;
+    seq.pinned = true;
+    out.push_back(SharedEvent{id, {1, 2}, known ? 32 : 0, 1});
+  } else if (Chance(3)) {
     End(seq);
     seq.quarantined = ReadsOpen(seq);
     seq.pinned = seq.prefill;
     out.push_back(FailedEvent{id, absl::InternalError("engine")});
   } else if (seq.state == Engine::kReserving) {
     seq.state = Engine::kPulling;
-    out.push_back(ReservedEvent{id, {1, 2, 3, 4}, 0});
+    out.push_back(ReservedEvent{id, {1, 2, 3, 4}, seq.fetch && Chance(20) ? 32 : 0, 32});
   } else if (seq.state == Engine::kRunning) {
     const bool last = Chance(10);
     out.push_back(TokenEvent{
@@ -192,6 +216,23 @@ void CoreWorld::Add(SeqId id, Engine state, uint32_t rank, const SequenceSpec& s
   const int64_t position = static_cast<int64_t>(spec.tokens.size()) - spec.prompt_tokens;
   EXPECT_TRUE(
       sequences_.emplace(id, Sequence{state, rank, current_, position, state == Engine::kPrefilling}).second);
+}
+
+void CoreWorld::Do(uint32_t rank, const FetchCommand& c) {
+  EXPECT_TRUE(sequences_.emplace(c.id, Sequence{Engine::kReserving, rank, current_}).second);
+  sequences_.at(c.id).fetch = true;
+}
+
+void CoreWorld::Do(uint32_t rank, const ShareCommand& c) {
+  EXPECT_TRUE(sequences_.emplace(c.id, Sequence{Engine::kSharing, rank, current_}).second);
+  sequences_.at(c.id).prefill = true;
+}
+
+void CoreWorld::Do(uint32_t, const PublishCommand& c) {
+  Sequence& seq = sequences_.at(c.id);
+  EXPECT_FALSE(ReadsOpen(seq)) << "published while reads are open";
+  EXPECT_TRUE(seq.fetch && seq.state == Engine::kPulling);
+  End(seq);
 }
 
 void CoreWorld::Do(uint32_t, const AdoptCommand& c) {

@@ -27,13 +27,14 @@ class CoreWorld {
   const WorkerCore& core() const { return core_; }
 
  private:
-  enum class Engine { kReserving, kPulling, kRunning, kPrefilling, kPrefilled, kOver };
+  enum class Engine { kReserving, kPulling, kRunning, kPrefilling, kPrefilled, kSharing, kOver };
   struct Sequence {
     Engine state;
     uint32_t rank;
     HandoffId handoff;
     int64_t position = 0;
-    bool prefill = false;
+    bool prefill = false;  // or a share: readers' leases pin its pages
+    bool fetch = false;
     int ends = 0;  // finished, failed, cancelled or released, as the engine saw it
     int releases = 0;
     bool quarantined = false;  // until fenced
@@ -58,6 +59,7 @@ class CoreWorld {
   }
 
   void NewCall();
+  void NewMove();
   void EngineActs(SeqId id, Sequence& seq);
   void Running(SeqId id, Sequence& seq);
   void End(Sequence& seq);
@@ -74,6 +76,9 @@ class CoreWorld {
   void Do(uint32_t, const FencedCommand& c);
   void Do(uint32_t, const CancelCommand& c);
   void Do(uint32_t, const ReleaseCommand& c);
+  void Do(uint32_t rank, const FetchCommand& c);
+  void Do(uint32_t rank, const ShareCommand& c);
+  void Do(uint32_t, const PublishCommand& c);
   void Add(SeqId id, Engine state, uint32_t rank, const SequenceSpec& spec);
 
   void Do(const OwnBegin& c);
@@ -95,6 +100,7 @@ class CoreWorld {
   HandoffId current_;  // of the call being handed to the core
   std::map<CallId, Call> calls_;
   std::map<uint64_t, uint32_t> attempts_;
+  std::map<uint64_t, uint32_t> rounds_;  // of moves
   std::map<SeqId, Sequence> sequences_;
   std::map<HandoffId, Lease> leases_;
   std::map<HandoffId, Pull> pulls_;

@@ -13,7 +13,7 @@ struct KvChecksumsTest : testing::Test {
     for (TokenId i = 0; i < 72; ++i) spec.tokens.push_back(i % 60);
     spec.prompt_tokens = 72;
     runner.Fill(spec.tokens, pages);
-    sums.Begin(1, spec);
+    sums.Begin(1, spec.tokens, spec.cache_salt);
   }
   static FakeRunnerOptions Options() {
     FakeRunnerOptions options;
@@ -56,7 +56,7 @@ TEST_F(KvChecksumsTest, APartialAtomWaitsForTheNextChunk) {
 
 TEST_F(KvChecksumsTest, ACachedPageKeepsTheSumOfItsFirstBytes) {
   const std::vector<uint64_t> first = sums.Computed(Event(0, 64, 0, 2, false));
-  sums.Begin(2, spec);
+  sums.Begin(2, spec.tokens, spec.cache_salt);
   runner.PageData(5)[3] ^= std::byte{1};
   ComputedEvent again = Event(0, 64, 0, 2, true);
   again.id = 2;
@@ -69,7 +69,7 @@ TEST_F(KvChecksumsTest, APageReusedForOtherTokensIsSummedAgain) {
   SequenceSpec other = spec;
   other.tokens[0] = 59;
   runner.Fill(other.tokens, pages);
-  sums.Begin(2, other);
+  sums.Begin(2, other.tokens, other.cache_salt);
   ComputedEvent event = Event(0, 64, 0, 2, true);
   event.id = 2;
   EXPECT_EQ(sums.Computed(event)[0], Expected(0, 0, 0, 16));
