@@ -10,6 +10,7 @@
 #include "common/metrics.h"
 #include "engine/formats/gguf.h"
 #include "services/router/http/server.h"
+#include "services/router/serve/drain_mover.h"
 #include "services/router/serve/router_handler.h"
 
 namespace baton::router {
@@ -74,6 +75,7 @@ struct Router::Impl {
   // destroyed.
   void Stop() {
     discovery.reset();
+    drain_mover.reset();
     if (server != nullptr) server->Stop(absl::ZeroDuration(), absl::ZeroDuration());
     calls.Shutdown();
     server.reset();
@@ -86,11 +88,13 @@ struct Router::Impl {
   AdmissionGate admission;
   WorkerCalls calls;
   Registry registry;
+  StreamTable streams;
   Gate gate;
   ServingContext context;
   RouterHandler handler;
   std::unique_ptr<HttpServer> server;
   std::unique_ptr<Discovery> discovery;
+  std::unique_ptr<DrainMover> drain_mover;
 };
 
 Router::Router(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -117,13 +121,15 @@ absl::StatusOr<std::unique_ptr<Router>> Router::Start(const RouterConfig& config
                    .max_answer_bytes = config.max_answer_bytes,
                    .parse = config.parse,
                    .session = config.session,
-                   .cluster = {&impl->registry, &impl->calls, &clock},
+                   .cluster = {&impl->registry, &impl->calls, &clock, &impl->streams},
                    .admission = &impl->admission,
                    .metrics = &impl->router_metrics};
   auto server = HttpServer::Start(config.host, config.port, config.io_threads, config.http, impl->handler);
   if (!server.ok()) return server.status();
   impl->server = *std::move(server);
   impl->AddGauges();
+  impl->drain_mover =
+      std::make_unique<DrainMover>(config.drain_moves, &impl->registry, &impl->streams, &clock);
   impl->discovery = std::make_unique<Discovery>(
       config.discovery,
       [raw = impl.get()](const std::vector<std::string>& endpoints) {

@@ -13,6 +13,7 @@
 //   registry thread       reconnects watches, notices silence. The worker table is under the registry's
 //                         one mutex, which strands take for the length of a placement.
 //   discovery thread      reads the workers file, asks DNS; hands endpoints to the registry.
+//   drain mover           looks for ranks that drain, and asks strands to move their streams.
 //   main                  waits for SIGTERM, then Drain.
 //
 // A request: connection -> RouterHandler -> Completion (parse, tokenise, AdmissionGate)
@@ -30,6 +31,7 @@
 #include "services/router/http/http_types.h"
 #include "services/router/openai/parse.h"
 #include "services/router/policy/admission.h"
+#include "services/router/policy/drain_moves.h"
 #include "services/router/policy/stream_session.h"
 #include "services/router/registry/discovery.h"
 #include "services/router/registry/registry.h"
@@ -53,6 +55,7 @@ struct RouterConfig {
   RegistryConfig registry;
   WorkerCallsConfig calls;
   DiscoveryConfig discovery;
+  DrainMovesConfig drain_moves;
 };
 
 class Router {

@@ -20,7 +20,9 @@ SessionActions StreamSession::Start(MonoTime now) {
 }
 
 void StreamSession::PlaceNext(SessionActions& actions) {
-  ++attempt_.n;
+  attempt_.n = ++last_n_;
+  decoding_ = false;
+  own_superseded_ = false;
   counts_.handoff = HandoffOutcome::kUnknown;
   emission_.Begin(attempt_);
   state_ = State::kPlacing;
@@ -48,6 +50,10 @@ SessionActions StreamSession::Placed(Attempt attempt, absl::StatusOr<Placement> 
 
 SessionActions StreamSession::DecodeAccepted(Attempt attempt, Epoch epoch, uint32_t cached_tokens,
                                              MonoTime now) {
+  if (IsNext(attempt)) {
+    move_->accepted = true;
+    return {};
+  }
   if (!Current(attempt) || state_ != State::kOpening) return {};
   state_ = State::kRunning;
   timer_ = now + config_.first_token_timeout;
@@ -85,11 +91,16 @@ SessionActions StreamSession::OfferToken(Attempt attempt, const StreamToken& tok
 }
 
 SessionActions StreamSession::DecodeToken(Attempt attempt, const StreamToken& token, MonoTime now) {
-  if (attempt == attempt_ && state_ == State::kOpening) {
-    return AttemptBroken(absl::InternalError("a token came before the decode worker accepted the stream"),
-                         now);
+  const char* const early = "a token came before the decode worker accepted the stream";
+  SessionActions actions;
+  if (IsNext(attempt)) {
+    if (!move_->accepted) return AbandonMove(absl::InternalError(early));
+    Promote(actions, now);
   }
-  return OfferToken(attempt, token, now);
+  if (attempt == attempt_ && state_ == State::kOpening) return AttemptBroken(absl::InternalError(early), now);
+  decoding_ |= attempt == attempt_;
+  for (SessionAction& action : OfferToken(attempt, token, now)) actions.push_back(std::move(action));
+  return actions;
 }
 
 SessionActions StreamSession::DecodeFinished(Attempt attempt, StreamFinish reason, HandoffOutcome kv,
@@ -103,6 +114,7 @@ SessionActions StreamSession::DecodeFinished(Attempt attempt, StreamFinish reaso
 }
 
 SessionActions StreamSession::DecodeEnded(Attempt attempt, const absl::Status& status, MonoTime now) {
+  if (IsNext(attempt)) return NextEnded(status);
   if (!Serving(attempt)) return {};
   decode_open_ = false;
   if (status.ok())
@@ -136,8 +148,9 @@ SessionActions StreamSession::PrefillEnded(Attempt attempt, const absl::Status& 
 }
 
 SessionActions StreamSession::AttemptBroken(const absl::Status& status, MonoTime now) {
-  if (status.code() == absl::StatusCode::kAborted) return End(EndQuietly{});
+  if (status.code() == absl::StatusCode::kAborted && !own_superseded_) return End(EndQuietly{});
   if (status.code() == absl::StatusCode::kInvalidArgument) return End(Fail{status});
+  if (move_) return TakeOver(now);
   if (TokensOut()) {
     return End(Fail{absl::UnavailableError(
         absl::StrCat("the stream broke after ", emission_.next_position(), " tokens: ", status.message()))});
@@ -178,6 +191,7 @@ SessionActions StreamSession::BackOff(absl::Duration pause, MonoTime now) {
 }
 
 void StreamSession::CancelCalls(SessionActions& actions) {
+  if (move_) AbandonMove(actions, absl::CancelledError("the stream is over"));
   if (std::exchange(prefill_open_, false)) actions.push_back(CancelPrefill{attempt_});
   if (std::exchange(decode_open_, false)) actions.push_back(CancelDecode{attempt_});
 }
@@ -208,6 +222,8 @@ SessionActions StreamSession::ShutDown() {
 SessionActions StreamSession::Tick(MonoTime now) {
   if (done() || now < NextDeadline()) return {};
   if (now >= spec_.deadline) return End(Fail{absl::DeadlineExceededError("the request ran out of time")});
+  if (move_ && now >= move_->deadline)
+    return AbandonMove(absl::DeadlineExceededError("the move took too long"));
   switch (state_) {
     case State::kBackoff: {
       SessionActions actions;
@@ -226,7 +242,9 @@ SessionActions StreamSession::Tick(MonoTime now) {
 }
 
 MonoTime StreamSession::NextDeadline() const {
-  return done() ? absl::InfiniteFuture() : std::min(timer_, spec_.deadline);
+  if (done()) return absl::InfiniteFuture();
+  const MonoTime due = std::min(timer_, spec_.deadline);
+  return move_ ? std::min(due, move_->deadline) : due;
 }
 
 }  // namespace baton::router

@@ -15,7 +15,15 @@
 //   known at the moment (one may be restarting): that is waited for likewise, until no_worker_timeout.
 // - After the first token, a broken decode call ends the stream in an explicit error. A prefill call
 //   that breaks then changes nothing: decode finds its handoff lost and recomputes.
-// - ABORTED (superseded) ends the stream quietly: someone else serves it.
+// - ABORTED (superseded) ends the stream quietly: someone else serves it, unless that was this session
+// itself.
+// - Move takes a stream that decodes to another rank (migration). While the old rank goes on emitting, the
+// blocks
+//   that it holds are shared and fetched, then the few new ones, round by round; then the next attempt is
+//   opened at the target beside the current one. Its first token is the switch: it becomes the current
+//   attempt and the old call is cancelled. Up to then any failure of the move leaves the stream where it is;
+//   a stream whose old rank breaks meanwhile goes over at once. What did not come is recomputed at the
+//   target, to the same tokens.
 // - Events of any attempt but the current one, and of one given up, are ignored; tokens among them are
 //   counted as stale. A token at or beyond max_tokens breaks the attempt.
 // - Exactly one of Finish, Fail and EndQuietly is the last action; before it every open call has been
@@ -47,6 +55,9 @@ struct SessionConfig {
   absl::Duration retry_backoff = absl::Milliseconds(20);  // after the n-th failure: n times this
   absl::Duration capacity_timeout = absl::Seconds(30);    // from the first refusal for want of room
   absl::Duration no_worker_timeout = absl::Seconds(5);    // from the first placement that found no worker
+  absl::Duration move_timeout = absl::Seconds(15);        // Move to the switch
+  uint32_t move_rounds = 3;                               // of share and fetch at most,
+  uint32_t move_tail_tokens = 16;                         // another one only for so many new tokens
   absl::Duration min_capacity_pause = absl::Milliseconds(10);   // doubled at each refusal,
   absl::Duration max_capacity_pause = absl::Milliseconds(500);  // up to this
 };
@@ -71,6 +82,7 @@ struct OpenDecode {
   RankRef target;
   std::optional<RankRef> source;  // whose KV to pull; absent: compute the prompt there
   std::vector<TokenId> emitted;   // of earlier attempts: appended to the prompt (replay)
+  bool moved = false;             // the target is that of the move under way
 };
 struct OpenPrefill {
   Attempt attempt;
@@ -78,6 +90,26 @@ struct OpenPrefill {
   RankRef reader;
   Epoch reader_epoch;
   std::vector<TokenId> emitted;
+};
+// A move's calls; `round` is never used twice in a session.
+struct OpenShare {
+  uint32_t round = 0;
+  RankRef source;
+  RankRef reader;
+  std::vector<TokenId> emitted;
+};
+struct OpenFetch {
+  uint32_t round = 0;
+  RankRef target;
+  RankRef source;
+  uint32_t tokens = 0;  // of prompt + emitted, from the first
+  std::vector<TokenId> emitted;
+};
+struct CancelMove {  // the round's share and fetch
+  uint32_t round = 0;
+};
+struct MoveEnded {  // once for each Move; Ok: the stream is at the target
+  absl::Status status;
 };
 struct CancelDecode {
   Attempt attempt;
@@ -95,14 +127,18 @@ struct Fail {
   absl::Status status;
 };
 struct EndQuietly {};
-using SessionAction = std::variant<Place, OpenDecode, OpenPrefill, CancelDecode, CancelPrefill, EmitToken,
-                                   Finish, Fail, EndQuietly>;
+using SessionAction =
+    std::variant<Place, OpenDecode, OpenPrefill, OpenShare, OpenFetch, CancelMove, MoveEnded, CancelDecode,
+                 CancelPrefill, EmitToken, Finish, Fail, EndQuietly>;
 using SessionActions = std::vector<SessionAction>;
 
 struct SessionCounts {
   uint32_t attempts = 0;  // placed
   HandoffOutcome handoff =
-      HandoffOutcome::kUnknown;        // of the current attempt, as first reported by either side
+      HandoffOutcome::kUnknown;  // of the current attempt, as first reported by either side
+  uint32_t moves = 0;            // done
+  uint32_t moves_failed = 0;     // the stream stayed where it was
+  uint32_t fetches_held = 0, fetches_lost = 0;
   uint32_t prefill_cached_tokens = 0;  // of the attempt that emitted the first token
   uint32_t decode_cached_tokens = 0;
 };
@@ -125,6 +161,14 @@ class StreamSession {
   SessionActions HandoffEnded(Attempt attempt, HandoffOutcome outcome);  // recorded, for metrics
   SessionActions PrefillEnded(Attempt attempt, const absl::Status& status, MonoTime now);
 
+  // Takes the stream to `target`, which can serve it: another rank of an equal fingerprint.
+  SessionActions Move(RankRef target, MonoTime now);
+  // From the calls of a move's round.
+  SessionActions PrefixShared(uint32_t round, uint32_t tokens, MonoTime now);
+  SessionActions ShareEnded(uint32_t round, const absl::Status& status, MonoTime now);
+  SessionActions PrefixFetched(uint32_t round, HandoffOutcome outcome, MonoTime now);
+  SessionActions FetchEnded(uint32_t round, const absl::Status& status, MonoTime now);
+
   // From the client's side.
   SessionActions StopStringFound();  // in the text of tokens already emitted
   SessionActions ClientGone();
@@ -139,6 +183,9 @@ class StreamSession {
   Attempt attempt() const { return attempt_; }
   const StreamEmission& emission() const { return emission_; }
   const SessionCounts& counts() const { return counts_; }
+  // Whether Move would begin.
+  absl::Status CanMove() const;
+  RankRef decode_rank() const { return placement_.decode; }
 
   enum class State { kNew, kPlacing, kOpening, kRunning, kBackoff, kDone };
   State state() const { return state_; }
@@ -150,6 +197,31 @@ class StreamSession {
     return attempt == attempt_ && (state_ == State::kOpening || state_ == State::kRunning);
   }
   bool TokensOut() const { return emission_.next_position() > 0; }
+  struct Moving {
+    enum class Phase { kSharing, kFetching, kSwitching };
+    Phase phase = Phase::kSharing;
+    RankRef target;
+    MonoTime deadline;
+    uint32_t rounds = 0;
+    uint32_t covered = 0;  // emitted tokens when the round began
+    Attempt next;          // kSwitching: the attempt at the target
+    bool accepted = false;
+  };
+  bool InRound(uint32_t round, Moving::Phase phase) const {
+    return move_ && round == round_ && move_->phase == phase;
+  }
+  bool IsNext(Attempt attempt) const {
+    return move_ && move_->phase == Moving::Phase::kSwitching && attempt == move_->next;
+  }
+  void StartRound(SessionActions& actions);
+  void Switch(SessionActions& actions);
+  // The attempt at the target becomes the current one.
+  void Promote(SessionActions& actions, MonoTime now);
+  // The current attempt broke while a move is under way.
+  SessionActions TakeOver(MonoTime now);
+  void AbandonMove(SessionActions& actions, absl::Status status);
+  SessionActions AbandonMove(absl::Status status);
+  SessionActions NextEnded(const absl::Status& status);
   void CancelCalls(SessionActions& actions);
   void PlaceNext(SessionActions& actions);
   SessionActions OfferToken(Attempt attempt, const StreamToken& token, MonoTime now);
@@ -164,9 +236,14 @@ class StreamSession {
   const SessionSpec spec_;
   State state_ = State::kNew;
   Attempt attempt_;
+  uint32_t last_n_ = 0;  // highest n given to an attempt
   Placement placement_;
   bool decode_open_ = false;
   bool prefill_open_ = false;
+  bool decoding_ = false;        // a token of the current attempt came from its decode call
+  bool own_superseded_ = false;  // a higher attempt was sent to the current one's worker
+  std::optional<Moving> move_;
+  uint32_t round_ = 0;
   MonoTime timer_ = absl::InfiniteFuture();  // of the state: accept, first token, stall or backoff
   std::vector<RankRef> tried_;
   absl::Status last_error_;

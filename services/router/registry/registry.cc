@@ -158,6 +158,25 @@ absl::StatusOr<PlacedStream> Registry::Place(const PlacementRequest& request) {
   return placed;
 }
 
+absl::StatusOr<PlacedRank> Registry::PlaceAt(RankRef target, const std::string& fingerprint,
+                                             uint64_t tokens) {
+  absl::MutexLock lock(&impl_->mutex);
+  const WorkerState* state = impl_->table.Find(target.worker);
+  const auto no = [](absl::string_view why) { return absl::FailedPreconditionError(why); };
+  if (state == nullptr || !state->Usable()) return no("the target worker is not available");
+  const bool has_rank = std::any_of(state->ranks.begin(), state->ranks.end(),
+                                    [&](const RankReport& rank) { return rank.rank == target.rank; });
+  if (!has_rank) return no(absl::StrCat(state->facts.name, " has no rank ", target.rank));
+  if (state->role != WorkerRole::kDecode) return no(absl::StrCat(state->facts.name, " does not decode"));
+  if (state->draining) return no(absl::StrCat(state->facts.name, " is draining"));
+  if (state->facts.fingerprint != fingerprint) {
+    return no(absl::StrCat(state->facts.name, " computes other numbers (fingerprint ",
+                           state->facts.fingerprint, ", not ", fingerprint,
+                           "): the stream would not be the same there"));
+  }
+  return impl_->Describe(target, tokens, this);
+}
+
 bool Registry::CanDecode() const {
   absl::MutexLock lock(&impl_->mutex);
   return impl_->table.CanDecode();

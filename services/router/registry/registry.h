@@ -73,6 +73,9 @@ class Registry {
   // Watches exactly these from now on.
   void SetEndpoints(const std::vector<std::string>& endpoints);
   absl::StatusOr<PlacedStream> Place(const PlacementRequest& request);
+  // A place for a stream that moves to `target`, charged for `tokens` to compute. FailedPrecondition, in
+  // words, unless it is a healthy decode rank that does not drain and has this fingerprint.
+  absl::StatusOr<PlacedRank> PlaceAt(RankRef target, const std::string& fingerprint, uint64_t tokens);
   bool CanDecode() const;
   // The smallest context that any usable decode worker announces; 0 if none does.
   uint64_t MaxContext() const;

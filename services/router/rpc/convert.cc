@@ -46,6 +46,21 @@ void SetSpec(const GenerateSpec& spec, const CallParameters& parameters, v1::Gen
   out->set_timeout_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(parameters.timeout)));
 }
 
+void SetSource(const KvSourceRank& source, v1::KvSource* out) {
+  out->set_endpoint(source.kv.address);
+  out->set_curve_public_key(source.kv.curve_public_key);
+  SetId(source.kv.epoch, out->mutable_epoch());
+  out->set_rank(source.rank);
+}
+
+void SetMove(const MoveParameters& parameters, v1::PrefixMove* out) {
+  SetId(parameters.id, out->mutable_id());
+  out->mutable_attempt()->set_claim(parameters.round.claim);
+  out->mutable_attempt()->set_n(parameters.round.n);
+  out->mutable_tokens()->Add(parameters.tokens.begin(), parameters.tokens.end());
+  out->set_timeout_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(parameters.timeout)));
+}
+
 StreamToken GetToken(const v1::Token& token) {
   StreamToken out{.position = token.position(), .token = token.token(), .logprob = token.logprob()};
   out.top.reserve(static_cast<size_t>(token.top_size()));
@@ -95,13 +110,7 @@ v1::DecodeRequest ToProto(const GenerateSpec& spec, const CallParameters& parame
   v1::DecodeRequest request;
   SetSpec(spec, parameters, request.mutable_spec());
   request.set_rank(parameters.rank);
-  if (source) {
-    v1::KvSource* out = request.mutable_source();
-    out->set_endpoint(source->kv.address);
-    out->set_curve_public_key(source->kv.curve_public_key);
-    SetId(source->kv.epoch, out->mutable_epoch());
-    out->set_rank(source->rank);
-  }
+  if (source) SetSource(*source, request.mutable_source());
   return request;
 }
 
@@ -112,6 +121,23 @@ v1::PrefillRequest ToProto(const GenerateSpec& spec, const CallParameters& param
   request.set_rank(parameters.rank);
   SetId(reader_epoch, request.mutable_reader_epoch());
   request.set_reader_rank(reader.rank);
+  return request;
+}
+
+v1::ShareRequest ToProto(const MoveParameters& parameters, uint32_t reader_rank, Epoch reader_epoch) {
+  v1::ShareRequest request;
+  SetMove(parameters, request.mutable_move());
+  request.set_rank(parameters.rank);
+  SetId(reader_epoch, request.mutable_reader_epoch());
+  request.set_reader_rank(reader_rank);
+  return request;
+}
+
+v1::FetchRequest ToProto(const MoveParameters& parameters, const KvSourceRank& source) {
+  v1::FetchRequest request;
+  SetMove(parameters, request.mutable_move());
+  request.set_rank(parameters.rank);
+  SetSource(source, request.mutable_source());
   return request;
 }
 
@@ -138,6 +164,24 @@ std::optional<PrefillMessage> FromProto(const v1::PrefillEvent& event) {
     default:
       return std::nullopt;
   }
+}
+
+std::optional<ShareMessage> FromProto(const v1::ShareEvent& event) {
+  switch (event.event_case()) {
+    case v1::ShareEvent::kShared:
+      return SharedMessage{event.shared().tokens()};
+    case v1::ShareEvent::kEnded:
+      return HandoffMessage{GetOutcome(event.ended().outcome()), event.ended().detail()};
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<FetchMessage> FromProto(const v1::FetchEvent& event) {
+  if (!event.has_fetched()) return std::nullopt;
+  const v1::PrefixFetched& fetched = event.fetched();
+  return FetchedMessage{GetOutcome(fetched.outcome()), fetched.cached_tokens(), fetched.fetched_tokens(),
+                        fetched.detail()};
 }
 
 std::optional<WatchMessage> FromProto(const v1::WatchEvent& event) {

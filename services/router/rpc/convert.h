@@ -12,8 +12,12 @@ v1::DecodeRequest ToProto(const GenerateSpec& spec, const CallParameters& parame
                           const std::optional<KvSourceRank>& source);
 v1::PrefillRequest ToProto(const GenerateSpec& spec, const CallParameters& parameters, RankRef reader,
                            Epoch reader_epoch);
+v1::ShareRequest ToProto(const MoveParameters& parameters, uint32_t reader_rank, Epoch reader_epoch);
+v1::FetchRequest ToProto(const MoveParameters& parameters, const KvSourceRank& source);
 std::optional<DecodeMessage> FromProto(const v1::DecodeEvent& event);
 std::optional<PrefillMessage> FromProto(const v1::PrefillEvent& event);
+std::optional<ShareMessage> FromProto(const v1::ShareEvent& event);
+std::optional<FetchMessage> FromProto(const v1::FetchEvent& event);
 std::optional<WatchMessage> FromProto(const v1::WatchEvent& event);
 
 }  // namespace baton::router

@@ -156,9 +156,9 @@ class ReaderCall final : public Call {
   const std::weak_ptr<ReaderType> reader_;
 };
 
-using DecodeReader = Reader<v1::DecodeRequest, v1::DecodeEvent, DecodeMessage>;
-using PrefillReader = Reader<v1::PrefillRequest, v1::PrefillEvent, PrefillMessage>;
-using WatchReader = Reader<v1::WatchRequest, v1::WatchEvent, WatchMessage>;
+using AsyncStub = v1::Worker::StubInterface::async_interface;
+template <typename Request, typename Event>
+using Starter = void (AsyncStub::*)(grpc::ClientContext*, const Request*, grpc::ClientReadReactor<Event>*);
 
 }  // namespace
 
@@ -189,6 +189,18 @@ struct WorkerCalls::Impl {
     return stub;
   }
 
+  template <typename Request, typename Event, typename Message>
+  std::shared_ptr<Call> Open(const std::string& endpoint, Request request, absl::Duration timeout,
+                             Starter<Request, Event> start, std::function<void(Message)> callback) {
+    using ThisReader = Reader<Request, Event, Message>;
+    auto reader = std::make_shared<ThisReader>(std::move(request), std::move(callback), open);
+    if (timeout < absl::InfiniteDuration()) reader->context().set_deadline(GrpcDeadline(timeout));
+    SharedStub stub = StubFor(endpoint);
+    (stub->async()->*start)(&reader->context(), &reader->request(), reader.get());
+    reader->Begin(reader, std::move(stub));
+    return std::make_shared<ReaderCall<ThisReader>>(reader);
+  }
+
   const WorkerCallsConfig config;
   OpenCalls open;
   absl::Mutex mutex;
@@ -209,36 +221,37 @@ std::shared_ptr<Call> WorkerCalls::Decode(const std::string& endpoint, const Gen
                                           const CallParameters& parameters,
                                           const std::optional<KvSourceRank>& source,
                                           std::function<void(DecodeMessage)> callback) {
-  auto reader =
-      std::make_shared<DecodeReader>(ToProto(spec, parameters, source), std::move(callback), impl_->open);
-  reader->context().set_deadline(GrpcDeadline(parameters.timeout));
-  SharedStub stub = impl_->StubFor(endpoint);
-  stub->async()->Decode(&reader->context(), &reader->request(), reader.get());
-  reader->Begin(reader, std::move(stub));
-  return std::make_shared<ReaderCall<DecodeReader>>(reader);
+  return impl_->Open(endpoint, ToProto(spec, parameters, source), parameters.timeout, &AsyncStub::Decode,
+                     std::move(callback));
 }
 
 std::shared_ptr<Call> WorkerCalls::Prefill(const std::string& endpoint, const GenerateSpec& spec,
                                            const CallParameters& parameters, RankRef reader_rank,
                                            Epoch reader_epoch, std::function<void(PrefillMessage)> callback) {
-  auto reader = std::make_shared<PrefillReader>(ToProto(spec, parameters, reader_rank, reader_epoch),
-                                                std::move(callback), impl_->open);
-  reader->context().set_deadline(GrpcDeadline(parameters.timeout));
-  SharedStub stub = impl_->StubFor(endpoint);
-  stub->async()->Prefill(&reader->context(), &reader->request(), reader.get());
-  reader->Begin(reader, std::move(stub));
-  return std::make_shared<ReaderCall<PrefillReader>>(reader);
+  return impl_->Open(endpoint, ToProto(spec, parameters, reader_rank, reader_epoch), parameters.timeout,
+                     &AsyncStub::Prefill, std::move(callback));
+}
+
+std::shared_ptr<Call> WorkerCalls::Share(const std::string& endpoint, const MoveParameters& parameters,
+                                         uint32_t reader_rank, Epoch reader_epoch,
+                                         std::function<void(ShareMessage)> callback) {
+  return impl_->Open(endpoint, ToProto(parameters, reader_rank, reader_epoch), parameters.timeout,
+                     &AsyncStub::Share, std::move(callback));
+}
+
+std::shared_ptr<Call> WorkerCalls::Fetch(const std::string& endpoint, const MoveParameters& parameters,
+                                         const KvSourceRank& source,
+                                         std::function<void(FetchMessage)> callback) {
+  return impl_->Open(endpoint, ToProto(parameters, source), parameters.timeout, &AsyncStub::Fetch,
+                     std::move(callback));
 }
 
 std::shared_ptr<Call> WorkerCalls::Watch(const std::string& endpoint,
                                          std::function<void(WatchMessage)> callback) {
   v1::WatchRequest request;
   request.set_interval_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(impl_->config.watch_interval)));
-  auto reader = std::make_shared<WatchReader>(std::move(request), std::move(callback), impl_->open);
-  SharedStub stub = impl_->StubFor(endpoint);
-  stub->async()->Watch(&reader->context(), &reader->request(), reader.get());
-  reader->Begin(reader, std::move(stub));
-  return std::make_shared<ReaderCall<WatchReader>>(reader);
+  return impl_->Open(endpoint, std::move(request), absl::InfiniteDuration(), &AsyncStub::Watch,
+                     std::move(callback));
 }
 
 void WorkerCalls::Retain(const std::set<std::string>& endpoints) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// Calls to workers: Decode, Prefill and Watch as plain data and callbacks. Thread-safe. gRPC stays behind
-// this header.
+// Calls to workers: Decode, Prefill, Share, Fetch and Watch as plain data and callbacks. Thread-safe. gRPC
+// stays behind this header.
 //
 // Callbacks of one call come one at a time, on gRPC's threads, and must not block; the last one is the end.
 // They may come before the function that opened the call has returned. Cancel never blocks; the end still
@@ -48,8 +48,19 @@ struct HandoffMessage {
 struct EndedMessage {
   absl::Status status;
 };
+struct SharedMessage {
+  uint32_t tokens = 0;
+};
+struct FetchedMessage {
+  HandoffOutcome outcome = HandoffOutcome::kUnknown;
+  uint32_t cached_tokens = 0;
+  uint32_t fetched_tokens = 0;
+  std::string detail;
+};
 using DecodeMessage = std::variant<AcceptedMessage, TokenMessage, FinishedMessage, EndedMessage>;
 using PrefillMessage = std::variant<FirstTokenMessage, HandoffMessage, EndedMessage>;
+using ShareMessage = std::variant<SharedMessage, HandoffMessage, EndedMessage>;
+using FetchMessage = std::variant<FetchedMessage, EndedMessage>;
 using WatchMessage = std::variant<WorkerReport, EndedMessage>;
 
 struct CallParameters {
@@ -57,6 +68,14 @@ struct CallParameters {
   std::vector<TokenId> emitted;  // appended to the prompt
   uint32_t rank = 0;
   absl::Duration timeout = absl::Seconds(600);
+};
+// One round of a prefix's move from rank to rank.
+struct MoveParameters {
+  Id128 id;
+  Attempt round;
+  std::vector<TokenId> tokens;
+  uint32_t rank = 0;  // of the worker called
+  absl::Duration timeout = absl::Seconds(15);
 };
 struct KvSourceRank {
   KvEndpoint kv;
@@ -90,6 +109,11 @@ class WorkerCalls {
   std::shared_ptr<Call> Prefill(const std::string& endpoint, const GenerateSpec& spec,
                                 const CallParameters& parameters, RankRef reader, Epoch reader_epoch,
                                 std::function<void(PrefillMessage)> callback);
+  std::shared_ptr<Call> Share(const std::string& endpoint, const MoveParameters& parameters,
+                              uint32_t reader_rank, Epoch reader_epoch,
+                              std::function<void(ShareMessage)> callback);
+  std::shared_ptr<Call> Fetch(const std::string& endpoint, const MoveParameters& parameters,
+                              const KvSourceRank& source, std::function<void(FetchMessage)> callback);
   std::shared_ptr<Call> Watch(const std::string& endpoint, std::function<void(WatchMessage)> callback);
   // Forgets the channels of all other endpoints; calls under way go on.
   void Retain(const std::set<std::string>& endpoints);

@@ -5,12 +5,14 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/router/openai/json_text.h"
+#include "services/router/serve/admin_api.h"
 #include "services/router/serve/status_json.h"
 
 namespace baton::router {
 namespace {
 
 constexpr absl::string_view kModels = "/v1/models";
+constexpr absl::string_view kMigrate = "/baton/migrate";
 
 bool IsPostPath(const std::string& path) {
   return path == "/v1/chat/completions" || path == "/v1/completions";
@@ -18,7 +20,7 @@ bool IsPostPath(const std::string& path) {
 
 bool IsGetPath(const std::string& path) {
   return path == "/healthz" || path == "/readyz" || path == "/metrics" || path == "/baton/status" ||
-         path == kModels || absl::StartsWith(path, absl::StrCat(kModels, "/"));
+         path == "/baton/streams" || path == kModels || absl::StartsWith(path, absl::StrCat(kModels, "/"));
 }
 
 HttpResponse NotAllowed(const char* allowed) {
@@ -35,6 +37,10 @@ void RouterHandler::Handle(HttpRequest request, std::shared_ptr<HttpExchange> ex
     if (request.method != "POST") return exchange->Respond(NotAllowed("POST"));
     const ApiKind kind = request.path == "/v1/completions" ? ApiKind::kCompletion : ApiKind::kChat;
     return Serve(kind, std::move(request), std::move(exchange));
+  }
+  if (request.path == kMigrate) {
+    if (request.method != "POST") return exchange->Respond(NotAllowed("POST"));
+    return ServeMigrate(context_.cluster, request.body, std::move(exchange));
   }
   if (!IsGetPath(request.path)) {
     return exchange->Respond(ErrorToHttp(ErrorForHttpStatus(404, "there is nothing at this path")));
@@ -83,6 +89,7 @@ HttpResponse RouterHandler::Get(const std::string& path) {
     return {.body = StatusJson(context_.cluster.registry->Workers(), context_.cluster.registry->Ranks(),
                                context_.admission->load())};
   }
+  if (path == "/baton/streams") return {.body = StreamsJson(*context_.cluster.streams)};
   if (path == kModels) return {.body = absl::StrCat(R"({"object":"list","data":[)", ModelJson(), "]}")};
   if (path.substr(kModels.size() + 1) == context_.model_name) return {.body = ModelJson()};
   ApiError error = ErrorForHttpStatus(404, "this model does not exist here");

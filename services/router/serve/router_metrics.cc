@@ -16,6 +16,16 @@ prometheus::Counter& Dropped(Metrics& metrics, const char* why) {
                          {{"reason", why}});
 }
 
+prometheus::Counter& Moves(Metrics& metrics, const char* outcome) {
+  return metrics.Counter("baton_router_migrations_total", "Moves of running streams to another rank.",
+                         {{"outcome", outcome}});
+}
+
+prometheus::Counter& Fetches(Metrics& metrics, const char* outcome) {
+  return metrics.Counter("baton_router_migration_fetches_total", "Handoffs that such moves made.",
+                         {{"outcome", outcome}});
+}
+
 }  // namespace
 
 RouterMetrics::RouterMetrics(Metrics& metrics)
@@ -33,6 +43,10 @@ RouterMetrics::RouterMetrics(Metrics& metrics)
       held_(Handoffs(metrics, "held")),
       lost_(Handoffs(metrics, "lost")),
       direct_(Handoffs(metrics, "local")),
+      moved_(Moves(metrics, "moved")),
+      not_moved_(Moves(metrics, "stayed")),
+      fetches_held_(Fetches(metrics, "held")),
+      fetches_lost_(Fetches(metrics, "lost")),
       disconnects_(metrics.Counter("baton_router_client_disconnects_total",
                                    "Clients that left before their answer's end.")),
       slow_readers_(metrics.Counter("baton_router_slow_readers_total",
@@ -52,6 +66,10 @@ void RouterMetrics::StreamEnded(const StreamSession& session, bool failed) {
   repeated_.Increment(static_cast<double>(counts.repeated));
   differing_.Increment(static_cast<double>(counts.differing));
   if (session.counts().attempts > 1) retries_.Increment(session.counts().attempts - 1);
+  moved_.Increment(session.counts().moves);
+  not_moved_.Increment(session.counts().moves_failed);
+  fetches_held_.Increment(session.counts().fetches_held);
+  fetches_lost_.Increment(session.counts().fetches_lost);
   if (failed) failures_.Increment();
   switch (session.counts().handoff) {
     case HandoffOutcome::kHeld:

@@ -41,6 +41,10 @@ class RouterMetrics {
   prometheus::Counter& held_;
   prometheus::Counter& lost_;
   prometheus::Counter& direct_;
+  prometheus::Counter& moved_;
+  prometheus::Counter& not_moved_;
+  prometheus::Counter& fetches_held_;
+  prometheus::Counter& fetches_lost_;
   prometheus::Counter& disconnects_;
   prometheus::Counter& slow_readers_;
 };

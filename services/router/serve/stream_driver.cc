@@ -29,7 +29,12 @@ StreamDriver::StreamDriver(const Cluster& cluster, const SessionConfig& config, 
       session_(config,
                {.stream = spec_.stream, .claim = 1, .deadline = deadline, .max_tokens = spec_.max_tokens}) {}
 
+StreamDriver::~StreamDriver() {
+  if (move_done_) move_done_(absl::CancelledError("the stream is over"));
+}
+
 void StreamDriver::Start() {
+  entry_ = cluster_.streams->Add(spec_.stream, weak_from_this());
   Execute(session_.Start(Now()));
 }
 
@@ -45,8 +50,20 @@ void StreamDriver::Execute(SessionActions actions) {
     std::visit([this](const auto& one) { Do(one); }, action);
   }
   executing_ = false;
+  Publish();
   if (session_.done()) return;
   if (auto listener = listener_.lock()) listener->OnStreamDeadline();
+}
+
+void StreamDriver::Publish() {
+  if (session_.done()) {
+    entry_ = StreamTable::Entry();
+    return;
+  }
+  entry_.Set({.at = session_.decode_rank(),
+              .worker = placed_.decode.worker_name,
+              .tokens = session_.emission().next_position(),
+              .movable = session_.CanMove()});
 }
 
 void StreamDriver::Do(const Place& place) {
@@ -70,27 +87,24 @@ CallParameters StreamDriver::Parameters(Attempt attempt, RankRef target,
 void StreamDriver::Do(const OpenDecode& open) {
   std::optional<KvSourceRank> source;
   if (open.source) source = KvSourceRank{placed_.prefill->kv, open.source->rank};
-  decode_ = cluster_.calls->Decode(
-      placed_.decode.endpoint, spec_, Parameters(open.attempt, open.target, open.emitted), source,
-      [weak = weak_from_this(), post = post_, attempt = open.attempt](DecodeMessage message) {
-        post([weak, attempt, message = std::move(message)] {
-          if (auto self = weak.lock()) self->OnDecode(attempt, message);
-        });
-      });
+  const PlacedRank& at = open.moved ? *target_ : placed_.decode;
+  auto call = cluster_.calls->Decode(at.endpoint, spec_, Parameters(open.attempt, open.target, open.emitted),
+                                     source, ToStrand(open.attempt, &StreamDriver::OnDecode));
+  if (open.moved) next_attempt_ = open.attempt;
+  (open.moved ? next_decode_ : decode_) = std::move(call);
 }
 
 void StreamDriver::Do(const OpenPrefill& open) {
-  prefill_ = cluster_.calls->Prefill(
-      placed_.prefill->endpoint, spec_, Parameters(open.attempt, open.target, open.emitted), open.reader,
-      open.reader_epoch,
-      [weak = weak_from_this(), post = post_, attempt = open.attempt](PrefillMessage message) {
-        post([weak, attempt, message = std::move(message)] {
-          if (auto self = weak.lock()) self->OnPrefill(attempt, message);
-        });
-      });
+  prefill_ = cluster_.calls->Prefill(placed_.prefill->endpoint, spec_,
+                                     Parameters(open.attempt, open.target, open.emitted), open.reader,
+                                     open.reader_epoch, ToStrand(open.attempt, &StreamDriver::OnPrefill));
 }
 
-void StreamDriver::Do(const CancelDecode&) {
+void StreamDriver::Do(const CancelDecode& cancel) {
+  if (next_decode_ != nullptr && cancel.attempt == next_attempt_) {
+    std::exchange(next_decode_, nullptr)->Cancel();
+    return;
+  }
   if (auto call = std::exchange(decode_, nullptr)) call->Cancel();
   placed_.decode.charge.Release();
 }

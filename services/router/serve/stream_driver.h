@@ -16,6 +16,7 @@
 #include "services/router/registry/registry.h"
 #include "services/router/rpc/generate_spec.h"
 #include "services/router/rpc/worker_calls.h"
+#include "services/router/serve/stream_table.h"
 
 namespace baton::router {
 
@@ -23,6 +24,7 @@ struct Cluster {
   Registry* registry = nullptr;
   WorkerCalls* calls = nullptr;
   const Clock* clock = nullptr;
+  StreamTable* streams = nullptr;
 };
 
 struct StreamEnd {
@@ -38,14 +40,17 @@ class StreamListener {
   virtual void OnStreamEnd(uint32_t choice, const StreamEnd& end) = 0;  // once, last
 };
 
-class StreamDriver final : public std::enable_shared_from_this<StreamDriver> {
+class StreamDriver final : public MovableStream, public std::enable_shared_from_this<StreamDriver> {
  public:
   using Post = std::function<void(std::function<void()>)>;
 
   StreamDriver(const Cluster& cluster, const SessionConfig& config, MonoTime deadline, uint32_t choice,
                GenerateSpec spec, std::weak_ptr<StreamListener> listener, Post post);
 
+  ~StreamDriver() override;
   void Start();
+  // Any thread.
+  void RequestMove(RankRef target, MoveDone done) override;
   void StopStringFound() { Execute(session_.StopStringFound()); }
   void ClientGone() { Execute(session_.ClientGone()); }
   void ReaderTooSlow() { Execute(session_.ReaderTooSlow()); }
@@ -61,6 +66,10 @@ class StreamDriver final : public std::enable_shared_from_this<StreamDriver> {
   void Do(const Place& place);
   void Do(const OpenDecode& open);
   void Do(const OpenPrefill& open);
+  void Do(const OpenShare& open);
+  void Do(const OpenFetch& open);
+  void Do(const CancelMove& cancel);
+  void Do(const MoveEnded& ended);
   void Do(const CancelDecode& cancel);
   void Do(const CancelPrefill& cancel);
   void Do(const EmitToken& emit);
@@ -70,6 +79,14 @@ class StreamDriver final : public std::enable_shared_from_this<StreamDriver> {
   void End(const StreamEnd& end);
   void OnDecode(Attempt attempt, const DecodeMessage& message);
   void OnPrefill(Attempt attempt, const PrefillMessage& message);
+  void OnShare(uint32_t round, const ShareMessage& message);
+  void OnFetch(uint32_t round, const FetchMessage& message);
+  void BeginMove(RankRef target, MoveDone done);
+  void Publish();
+  MoveParameters Moving(uint32_t round, RankRef target, const std::vector<TokenId>& emitted) const;
+  // A callback for a call, which brings its messages to `handle` on the strand.
+  template <typename Message, typename Key>
+  std::function<void(Message)> ToStrand(Key key, void (StreamDriver::*handle)(Key, const Message&));
   CallParameters Parameters(Attempt attempt, RankRef target, const std::vector<TokenId>& emitted) const;
 
   const Cluster cluster_;
@@ -85,6 +102,24 @@ class StreamDriver final : public std::enable_shared_from_this<StreamDriver> {
   std::string fingerprint_;
   std::shared_ptr<Call> decode_;
   std::shared_ptr<Call> prefill_;
+  // Of a move under way.
+  const Id128 move_id_ = RandomId128();
+  std::optional<PlacedRank> target_;
+  MoveDone move_done_;
+  std::shared_ptr<Call> share_, fetch_;
+  std::shared_ptr<Call> next_decode_;  // of the attempt at the target
+  Attempt next_attempt_;
+  StreamTable::Entry entry_;
 };
+
+template <typename Message, typename Key>
+std::function<void(Message)> StreamDriver::ToStrand(Key key,
+                                                    void (StreamDriver::*handle)(Key, const Message&)) {
+  return [weak = weak_from_this(), post = post_, key, handle](Message message) {
+    post([weak, key, handle, message = std::move(message)] {
+      if (auto self = weak.lock()) ((*self).*handle)(key, message);
+    });
+  };
+}
 
 }  // namespace baton::router

@@ -23,9 +23,15 @@ struct Describe {
     return absl::StrCat("place", a.attempt.n, "-", a.avoid.size());
   }
   std::string operator()(const OpenDecode& a) const {
-    return absl::StrCat("decode", a.attempt.n, a.source ? "-split" : "");
+    return absl::StrCat("decode", a.attempt.n, a.source ? "-split" : "", a.moved ? "-moved" : "");
   }
   std::string operator()(const OpenPrefill& a) const { return absl::StrCat("prefill", a.attempt.n); }
+  std::string operator()(const OpenShare& a) const { return absl::StrCat("share", a.round); }
+  std::string operator()(const OpenFetch& a) const { return absl::StrCat("fetch", a.round, "x", a.tokens); }
+  std::string operator()(const CancelMove& a) const { return absl::StrCat("-move", a.round); }
+  std::string operator()(const MoveEnded& a) const {
+    return absl::StrCat("moved", static_cast<int>(a.status.code()));
+  }
   std::string operator()(const CancelDecode& a) const { return absl::StrCat("-decode", a.attempt.n); }
   std::string operator()(const CancelPrefill& a) const { return absl::StrCat("-prefill", a.attempt.n); }
   std::string operator()(const EmitToken& a) const { return absl::StrCat("emit", a.token.token); }
