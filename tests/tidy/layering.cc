@@ -35,7 +35,11 @@ const std::map<std::string, std::set<std::string>>& Table() {
       {"engine/sampling", {"engine/types.h", "common"}},
       {"services/kv_transfer/transport", {"common"}},
       {"services/kv_transfer/handoff", {"services/kv_transfer/transport", "proto", "common"}},
-      {"services/kv_transfer/pool", {"services/kv_transfer/handoff", "engine/cache", "common"}},
+      {"services/kv_transfer/pool",
+       {"services/kv_transfer/handoff", "services/kv_transfer/transport", "engine/cache", "common"}},
+      {"services/kv_transfer/pool/service",  // the gRPC face of the pool
+       {"services/kv_transfer/pool", "services/kv_transfer/handoff", "services/kv_transfer/transport",
+        "proto", "common"}},
       {"services/kv_transfer",
        {"services/kv_transfer/handoff", "services/kv_transfer/transport", "services/kv_transfer/pool",
         "proto", "common"}},
@@ -71,6 +75,7 @@ bool MayIncludeAnything(const std::string& layer) {
 bool IsForeignToLayer(const std::string& include, const std::string& layer) {
   const bool grpc = StartsWith(include, "grpc");
   const bool cuda = StartsWith(include, "cuda") || StartsWith(include, "nccl");
+  if (grpc && layer == "services/kv_transfer/pool/service") return false;
   if (grpc) return !StartsWith(layer, "services/") || StartsWith(layer, "services/kv_transfer");
   return cuda && layer != "engine/kernels" && layer != "engine/model" && layer != "engine/parallel" &&
          layer != "services/kv_transfer/transport";

@@ -29,7 +29,10 @@ bool Decides(const SourceFile& file) {
   for (const char* prefix :
        {"engine/scheduler/", "engine/cache/", "engine/sampling/", "services/router/policy/",
         "services/worker/worker_core", "services/worker/attempt_table", "services/kv_transfer/handoff/owner",
-        "services/kv_transfer/handoff/reader"}) {
+        "services/kv_transfer/handoff/reader", "services/kv_transfer/pool/pool_core",
+        "services/kv_transfer/pool/eviction", "services/kv_transfer/pool/frequency_sketch",
+        "services/kv_transfer/pool/pool_pages", "services/kv_transfer/pool/disk",
+        "services/worker/pool_planner", "services/worker/pool_breaker"}) {
     if (StartsWith(file.path, prefix)) return true;
   }
   return false;

@@ -12,7 +12,8 @@ constexpr int64_t kTouchesPerBlock = 10;  // before counts are halved
 }  // namespace
 
 FrequencySketch::FrequencySketch(int64_t blocks)
-    : mask_(std::bit_ceil(static_cast<uint64_t>(std::clamp<int64_t>(blocks, 1024, int64_t{1} << 24)) * 4) - 1),
+    : mask_(std::bit_ceil(static_cast<uint64_t>(std::clamp<int64_t>(blocks, 1024, int64_t{1} << 24)) * 4) -
+            1),
       cells_((mask_ + 1) * kRows),
       sample_(std::max<int64_t>(blocks, 16) * kTouchesPerBlock) {}
 

@@ -225,7 +225,8 @@ std::pair<size_t, size_t> PoolCore::Wanted(const std::vector<BlockHash>& blocks)
   size_t end = first;
   for (; end < blocks.size() && !here(blocks[end]); ++end) {
     const BlockHash& key = blocks[end];
-    if (--room < 0 && sketch_.Count(key) < kSeenBefore && !queue_.Remembers(key)) break;
+    if (--room < 0 && end - first >= first && sketch_.Count(key) < kSeenBefore && !queue_.Remembers(key))
+      break;
   }
   counters_.blocks_not_admitted += blocks.size() - end;
   return {first, end - first};

@@ -7,9 +7,10 @@
 // page that a lease, a write or a read of ours concerns is never reused before that is over; every page is in
 // one class (pool_pages.h).
 //
-// Admission: while there is room, every block; then only one that was asked for before, or that has left
-// lately. Eviction: eviction.h. Disk: blocks are written behind; segments are dropped oldest first, and a
-// block of such a segment that was used since it was written, and is in memory, is written again.
+// Admission: while there is room, every block; then only one that was asked for before, that has left lately,
+// or that goes on a run which is here for the greater part. Eviction: eviction.h. Disk: blocks are written
+// behind; segments are dropped oldest first, and a block of such a segment that was used since it was
+// written, and is in memory, is written again.
 
 #include <string>
 #include <utility>

@@ -245,7 +245,7 @@ struct PoolNode::Impl final : public HandoffEventSink {
 
 absl::StatusOr<std::unique_ptr<PoolNode>> PoolNode::Start(
     const PoolNodeOptions& options, const std::string& fingerprint, const KvLayout& layout,
-    std::unique_ptr<Transport> wire, std::unique_ptr<DiskFolder> folder, const Clock* clock) {
+    const WireMaker& make_wire, std::unique_ptr<DiskFolder> folder, const Clock* clock) {
   BATON_RETURN_IF_ERROR(CheckLayout(layout));
   PoolCoreOptions core{.layout = layout};
   core.pages = static_cast<int64_t>(options.memory_bytes / layout.PageBytes());
@@ -268,6 +268,7 @@ absl::StatusOr<std::unique_ptr<PoolNode>> PoolNode::Start(
     }
   }
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<PageMemory> memory, PageMemory::Make(layout, core.pages));
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<Transport> wire, make_wire());
   auto impl = std::make_unique<Impl>(options, fingerprint, layout, core, std::move(memory), clock);
   impl->peer = {.endpoint = {}, .curve_public_key = wire->public_key(), .epoch = RandomId128()};
   HandoffOptions handoff = options.handoff;

@@ -14,6 +14,7 @@
 #include "services/kv_transfer/handoff/node.h"
 #include "services/kv_transfer/pool/disk/files.h"
 #include "services/kv_transfer/pool/pool_core.h"
+#include "services/kv_transfer/transport/transport.h"
 
 namespace baton::pool {
 
@@ -34,13 +35,16 @@ struct PoolStatus {
   HandoffNode::Stats handoff;
 };
 
+// Makes the wire of a node.
+using WireMaker = std::function<absl::StatusOr<std::unique_ptr<Transport>>()>;
+
 class PoolNode {
  public:
   // InvalidArgument: the layout makes no sense or no page of it fits. `folder` may be null; `clock` outlives
   // the node.
   static absl::StatusOr<std::unique_ptr<PoolNode>> Start(
       const PoolNodeOptions& options, const std::string& fingerprint, const KvLayout& layout,
-      std::unique_ptr<Transport> wire, std::unique_ptr<DiskFolder> folder, const Clock* clock);
+      const WireMaker& make_wire, std::unique_ptr<DiskFolder> folder, const Clock* clock);
   ~PoolNode();  // answers what is asked as Unavailable
   PoolNode(const PoolNode&) = delete;
   PoolNode& operator=(const PoolNode&) = delete;
