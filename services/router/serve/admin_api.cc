@@ -69,8 +69,8 @@ std::string StreamsJson(const StreamTable& streams) {
   const std::string list = absl::StrJoin(streams.List(), ",", [](std::string* out, const auto& entry) {
     const StreamView& view = entry.second;
     absl::StrAppend(out, R"({"id":")", entry.first.ToHex(), R"(","worker":)", JsonString(view.worker),
-                    R"(,"rank":)", view.at.rank, R"(,"tokens":)", view.tokens, R"(,"movable":)",
-                    view.movable.ok() ? "true" : "false");
+                    R"(,"rank":)", view.at.rank, R"(,"prompt_tokens":)", view.prompt_tokens, R"(,"tokens":)",
+                    view.tokens, R"(,"movable":)", view.movable.ok() ? "true" : "false");
     if (!view.movable.ok()) absl::StrAppend(out, R"(,"why_not":)", JsonString(view.movable.message()));
     absl::StrAppend(out, "}");
   });

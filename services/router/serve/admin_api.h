@@ -2,7 +2,7 @@
 
 // What an operator asks a router about its streams. Thread-safe.
 //
-//   GET  /baton/streams   {"streams":[{"id","worker","rank","tokens","movable","why_not"}]}
+//   GET  /baton/streams   {"streams":[{"id","worker","rank","prompt_tokens","tokens","movable","why_not"}]}
 //   POST /baton/migrate   {"stream":ID,"to":"WORKER" or "WORKER/RANK"}: moves the stream there, and answers
 //   when it
 //                         decodes there: {"stream","from","to","ms"}. 404: no such stream or rank; 409: that

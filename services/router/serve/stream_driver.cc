@@ -62,6 +62,7 @@ void StreamDriver::Publish() {
   }
   entry_.Set({.at = session_.decode_rank(),
               .worker = placed_.decode.worker_name,
+              .prompt_tokens = static_cast<uint32_t>(spec_.prompt->size()),
               .tokens = session_.emission().next_position(),
               .movable = session_.CanMove()});
 }

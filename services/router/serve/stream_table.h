@@ -29,6 +29,7 @@ class MovableStream {
 struct StreamView {
   RankRef at;  // where it decodes
   std::string worker;
+  uint32_t prompt_tokens = 0;
   uint32_t tokens = 0;   // emitted
   absl::Status movable;  // or why not
 };
