@@ -5,8 +5,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/half.h"
 #include "common/status_macros.h"
-#include "engine/kernels/half.h"
 
 namespace baton::kernels {
 namespace {

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "engine/kernels/half.h"
+#include "common/half.h"
 
 namespace baton::kernels {
 

@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-#include "engine/kernels/half.h"
+#include "common/half.h"
 #include "engine/kernels/kernels.h"
 
 namespace baton::kernels_testing {

@@ -6,7 +6,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace baton::kernels {
+namespace baton {
 
 inline float HalfToFloat(uint16_t h) {
   const uint32_t sign = static_cast<uint32_t>(h & 0x8000u) << 16;
@@ -45,4 +45,4 @@ inline uint16_t FloatToBfloat16(float f) {
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-}  // namespace baton::kernels
+}  // namespace baton
