@@ -71,7 +71,13 @@ absl::Status LlamaModel::Allocate() {
     return absl::ResourceExhaustedError(
         absl::StrCat(options_.page_count, " pages of ", layout_.PageBytes(), " bytes are too many"));
   }
-  BATON_ASSIGN_OR_RETURN(kv_, kernels::HugeBuffer::Allocate(layout_.PageBytes() * options_.page_count));
+  const size_t kv_bytes = layout_.PageBytes() * options_.page_count;
+  if (options_.kv_memory != nullptr) {
+    BATON_ASSIGN_OR_RETURN(kv_, options_.kv_memory(kv_bytes));
+  } else {
+    BATON_ASSIGN_OR_RETURN(own_kv_, kernels::HugeBuffer::Allocate(kv_bytes));
+    kv_ = own_kv_.span();
+  }
   const int64_t q = int64_t{c.heads} * c.head_dim;
   const int64_t kv = int64_t{c.kv_heads} * c.head_dim;
   unpack_floats_ = kernels::GemmScratchFloats(std::max<int64_t>({c.hidden, c.ffn, q}));

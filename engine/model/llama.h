@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,9 @@ struct LlamaOptions {
   int64_t max_context = 0;         // at most this many positions; 0: the file's context length
   int layer_group = 1;             // the sink is told after every so many layers
   kernels::Isa isa = kernels::BestIsa();
+  // Where the pages lie: zeroed memory of so many bytes, aligned for a page of the machine, that outlives the model.
+  // None: memory of its own.
+  std::function<absl::StatusOr<absl::Span<std::byte>>(size_t bytes)> kv_memory;
 };
 
 class LlamaModel : public ModelRunner {
@@ -55,7 +59,7 @@ class LlamaModel : public ModelRunner {
 
   const ModelConfig& config() const { return weights_->config; }
   // All pages, one after the other: one range to register with a transport.
-  absl::Span<std::byte> kv_memory() const { return kv_.span(); }
+  absl::Span<std::byte> kv_memory() const { return kv_; }
 
  private:
   // One token of the step.
@@ -100,7 +104,8 @@ class LlamaModel : public ModelRunner {
   const std::string fingerprint_;
   kernels::ThreadPool pool_;
   PagedAttention attention_;
-  kernels::HugeBuffer kv_;
+  kernels::HugeBuffer own_kv_;
+  absl::Span<std::byte> kv_;
   kernels::HugeBuffer activation_memory_;
   Activations act_{};
   size_t unpack_floats_ = 0;

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/checksum.h"
+#include "common/kv_convert.h"
 #include "common/status_macros.h"
 
 namespace baton {
@@ -50,6 +51,8 @@ absl::StatusOr<std::unique_ptr<HandoffDriver>> HandoffDriver::Create(const Hando
   owner.epoch = reader.epoch = epoch;
   owner.fingerprint = reader.fingerprint = options.fingerprint;
   owner.layout = reader.layout = memory->layout();
+  owner.shard = reader.shard = options.shard;
+  owner.inexact = reader.inexact = options.inexact;
   owner.lease = owner.open_within = options.lease;
   owner.max_leases = reader.max_pulls = options.max_leases;
   owner.new_secret = RandomId128;
@@ -57,6 +60,7 @@ absl::StatusOr<std::unique_ptr<HandoffDriver>> HandoffDriver::Create(const Hando
   if (reader.name.empty() && OnlyOurs(wire->endpoint())) reader.name = wire->endpoint();
   reader.fence_timeout = options.fence_timeout;
   reader.max_bytes_in_flight = options.max_pull_bytes_in_flight;
+  reader.wire_verifies = wire->VerifiesReads();
   for (uint32_t rank = 0; rank < memory->ranks(); ++rank) {
     BATON_ASSIGN_OR_RETURN(const absl::Span<std::byte> pool, PoolOf(memory, rank));
     BATON_ASSIGN_OR_RETURN(const RegionId region, wire->Register(pool));
@@ -65,17 +69,31 @@ absl::StatusOr<std::unique_ptr<HandoffDriver>> HandoffDriver::Create(const Hando
     owner.remote_keys.push_back(wire->RemoteKey(region));
   }
   reader.pages = owner.pages;
+  Staging staging;
+  if (options.inexact) BATON_RETURN_IF_ERROR(Stage(wire, &reader, &staging));
   return std::unique_ptr<HandoffDriver>(
-      new HandoffDriver(std::move(owner), std::move(reader), memory, wire, clock, sink));
+      new HandoffDriver(std::move(owner), std::move(reader), std::move(staging), memory, wire, clock, sink));
 }
 
-HandoffDriver::HandoffDriver(OwnerOptions owner, ReaderOptions reader, KvMemory* memory, Transport* wire,
-                             const Clock* clock, HandoffEventSink* sink)
+absl::Status HandoffDriver::Stage(Transport* wire, ReaderOptions* reader, Staging* staging) {
+  constexpr size_t kSlots = 16;
+  const size_t widest_layer = 2 * reader->layout.LayerBytes();  // of float32, if ours is of 16 bits
+  reader->staging_slots = kSlots;
+  reader->staging_slot_bytes = std::max(reader->max_read_bytes, widest_layer);
+  staging->size = kSlots * reader->staging_slot_bytes;
+  staging->bytes = std::shared_ptr<std::byte[]>(new std::byte[staging->size]());
+  BATON_ASSIGN_OR_RETURN(reader->staging_region, wire->Register({staging->bytes.get(), staging->size}));
+  return absl::OkStatus();
+}
+
+HandoffDriver::HandoffDriver(OwnerOptions owner, ReaderOptions reader, Staging staging, KvMemory* memory,
+                             Transport* wire, const Clock* clock, HandoffEventSink* sink)
     : memory_(memory),
       wire_(wire),
       clock_(clock),
       sink_(sink),
       layout_(memory->layout()),
+      staging_(std::move(staging)),
       now_(clock->Now()),
       owner_(std::move(owner)),
       reader_(std::move(reader)) {}
@@ -96,7 +114,7 @@ void HandoffDriver::Handle(const PullBegin& command) {
     reader_actions_.push_back(PullLost{command.id, peer.status(), true});
     return;
   }
-  connected_[*peer] = command.owner.endpoint;
+  connected_[*peer] = {command.owner.endpoint, command.owner.curve_public_key};
   reader_.OnBegin(command, *peer, now_, &reader_actions_);
 }
 
@@ -134,7 +152,7 @@ void HandoffDriver::Shutdown(absl::Duration patience) {
   Act();
   const MonoTime give_up = now_ + patience;
   while (reader_.pulls() > 0 && clock_->Now() < give_up) Step(give_up - clock_->Now());
-  for (const auto& [peer, endpoint] : connected_) wire_->Disconnect(peer);
+  for (const auto& [peer, address] : connected_) wire_->Disconnect(peer);
   connected_.clear();
   Step(absl::ZeroDuration());
 }
@@ -160,19 +178,30 @@ void HandoffDriver::Act(WireSend& action) {
 
 void HandoffDriver::Act(PostPull& action) {
   const uint64_t tag = action.tag;
-  const WireResult result = wire_->PostReads({action.peer, tag, action.pull.SerializeAsString(),
-                                              std::move(action.remote_key), std::move(action.ops)});
+  const WireResult result =
+      wire_->PostReads({action.peer, tag, action.pull.SerializeAsString(), std::move(action.remote_key),
+                        std::move(action.ops), std::move(action.checks)});
   if (result == WireResult::kOk) return;
   const absl::Status status = result == WireResult::kBusy ? absl::ResourceExhaustedError("the wire is busy")
                                                           : absl::UnavailableError("the peer has vanished");
   reader_.OnReadDone(tag, status, now_, &reader_actions_);
 }
 
-bool HandoffDriver::Verify(const UnitCheck& check) const {
+absl::Span<std::byte> HandoffDriver::BytesOf(const ByteRange& range) {
+  if (range.region >= memory_->ranks()) return {staging_.bytes.get() + range.offset, range.length};
   const size_t page_bytes = layout_.PageBytes();
-  const auto page = static_cast<PageId>(check.range.offset / page_bytes);
-  const absl::Span<const std::byte> bytes = memory_->Page(check.range.region, page);
-  return Checksum64(bytes.subspan(check.range.offset % page_bytes, check.range.length)) == check.checksum;
+  const auto page = static_cast<PageId>(range.offset / page_bytes);
+  return memory_->Page(range.region, page).subspan(range.offset % page_bytes, range.length);
+}
+
+bool HandoffDriver::Verify(const UnitCheck& check) {
+  return Checksum64(BytesOf(check.range)) == check.checksum;
+}
+
+void HandoffDriver::Act(ConvertUnits& action) {
+  for (const auto& [from, to] : action.units) {
+    ConvertKv(action.from, BytesOf(from), action.to, BytesOf(to));
+  }
 }
 
 void HandoffDriver::Act(VerifyUnits& action) {
@@ -183,7 +212,12 @@ void HandoffDriver::Act(VerifyUnits& action) {
 
 void HandoffDriver::Act(ClosePeer& action) {
   wire_->Disconnect(action.peer);
-  connected_.erase(action.peer);
+  const auto closed = connected_.extract(action.peer);
+  if (closed.empty()) return;
+  const auto again = wire_->Connect(closed.mapped().endpoint, closed.mapped().public_key);
+  if (!again.ok()) return;
+  connected_[*again] = closed.mapped();
+  reader_.OnReconnected(action.peer, *again, now_);
 }
 
 void HandoffDriver::Act(FenceOverdue& action) {

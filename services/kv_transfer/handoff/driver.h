@@ -34,6 +34,8 @@ class HandoffDriver final : public WireHandler {
 
   HandoffNode::Stats stats() const;
   bool healthy() const { return healthy_; }
+  // What the wire may write besides the pools: to be kept for as long as the wire. May be null.
+  std::shared_ptr<const void> staging() const { return staging_.bytes; }
   const HandoffOwner& owner() const { return owner_; }
   const HandoffReader& reader() const { return reader_; }
 
@@ -44,7 +46,13 @@ class HandoffDriver final : public WireHandler {
   void OnMalformed(PeerId from, absl::string_view why) override;
 
  private:
-  HandoffDriver(OwnerOptions owner, ReaderOptions reader, KvMemory* memory, Transport* wire,
+  // Room for KV of another dtype, if that is to be taken; registered with the wire behind the pools.
+  struct Staging {
+    std::shared_ptr<std::byte[]> bytes;
+    size_t size = 0;
+  };
+  static absl::Status Stage(Transport* wire, ReaderOptions* reader, Staging* staging);
+  HandoffDriver(OwnerOptions owner, ReaderOptions reader, Staging staging, KvMemory* memory, Transport* wire,
                 const Clock* clock, HandoffEventSink* sink);
 
   void Handle(const OwnBegin& command) { owner_.OnBegin(command, now_, &owner_actions_); }
@@ -60,6 +68,7 @@ class HandoffDriver final : public WireHandler {
   void Act(PostPull& action);
   void Act(AbortPull& action) { wire_->Abort(action.tag); }
   void Act(VerifyUnits& action);
+  void Act(ConvertUnits& action);
   void Act(ClosePeer& action);
   void Act(FenceOverdue& action);
   void Act(PullHeld& event);
@@ -72,7 +81,8 @@ class HandoffDriver final : public WireHandler {
   // Closes a connection that no pull uses, if there is one.
   bool CloseIdlePeer();
   void TellLoss(const HandoffId& id, const std::string& owner, const absl::Status& why);
-  bool Verify(const UnitCheck& check) const;
+  absl::Span<std::byte> BytesOf(const ByteRange& range);
+  bool Verify(const UnitCheck& check);
   void Tick();
 
   KvMemory* const memory_;
@@ -80,12 +90,16 @@ class HandoffDriver final : public WireHandler {
   const Clock* const clock_;
   HandoffEventSink* const sink_;
   const KvLayout layout_;
+  const Staging staging_;
   MonoTime now_;
   HandoffOwner owner_;
   HandoffReader reader_;
   OwnerActions owner_actions_;
   ReaderActions reader_actions_;
-  std::map<PeerId, std::string> connected_;
+  struct Address {
+    std::string endpoint, public_key;
+  };
+  std::map<PeerId, Address> connected_;
   absl::flat_hash_map<HandoffId, std::string> pulling_from_;  // endpoints, for the log
   bool acting_ = false;
   bool healthy_ = true;
@@ -93,6 +107,7 @@ class HandoffDriver final : public WireHandler {
   uint64_t losses_untold_ = 0;
   MonoTime next_loss_told_ = absl::InfinitePast();
   MonoTime next_complaint_ = absl::InfinitePast();
+  MonoTime next_denial_told_ = absl::InfinitePast();
 };
 
 }  // namespace baton

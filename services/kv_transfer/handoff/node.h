@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "services/kv_transfer/handoff/types.h"
@@ -17,7 +18,9 @@ struct HandoffOptions {
   // one. Empty: the wire's endpoint, unless other hosts may have the same (a wildcard or loopback address);
   // then leases of an old life expire.
   std::string name;
-  std::string fingerprint;                  // of our KV; peers with another are refused
+  std::string fingerprint;  // of our KV; peers with another are refused
+  KvShard shard;            // what our pools keep of the model; empty: all
+  bool inexact = false;     // KV of another fingerprint or dtype is given and taken, and PullHeld says so
   absl::Duration lease = absl::Seconds(5);  // an owner's lease, renewed by its reader
   absl::Duration fence_timeout =
       absl::Seconds(5);  // no fence within it: Healthy() turns false and the rank restarts
@@ -49,6 +52,7 @@ class HandoffNode {
     uint64_t leases = 0, pulls = 0;  // gauges
   };
   Stats stats() const;
+  std::vector<WireLink> links() const;
   bool Healthy() const;
   // When the thread last came round; it does at least every second unless it is wedged. Thread-safe.
   MonoTime LastRound() const;

@@ -33,11 +33,15 @@ class HandoffReader {
 
   // Opened, Refused, Offer, Revoke, Seal, Renewed, Verdict; other verbs are ignored and counted as malformed.
   void OnMessage(PeerId from, const v1::Handoff& message, MonoTime now, ReaderActions* out);
-  // Once for each PostPull, also one that could not be posted (ResourceExhausted or Unavailable: it is tried
-  // again).
+  // Once for each PostPull, also one that could not be posted. ResourceExhausted, Unavailable, Cancelled: it
+  // is tried again. DataLoss: a check failed.
   void OnReadDone(uint64_t tag, const absl::Status& status, MonoTime now, ReaderActions* out);
   // Once for each VerifyUnits.
   void OnVerified(uint64_t tag, bool match, MonoTime now, ReaderActions* out);
+
+  // The closed connection `was` (ClosePeer) has been made anew, as `is`: pulls that are not fencing go on
+  // over it.
+  void OnReconnected(PeerId was, PeerId is, MonoTime now);
 
   void OnTick(MonoTime now, ReaderActions* out);
   MonoTime NextDeadline() const;  // InfiniteFuture: none

@@ -133,7 +133,8 @@ class LoopbackTransport final : public Transport {
     } else if (frame.bytes.size() != TotalLength(it->second.ops) || !regions_.LocalsFit(it->second.ops)) {
       status = absl::FailedPreconditionError("the answer has another length");
     } else {
-      regions_.Scatter(reinterpret_cast<const std::byte*>(frame.bytes.data()), it->second.ops);
+      it->second.checks.clear();
+      regions_.Scatter(reinterpret_cast<const std::byte*>(frame.bytes.data()), it->second);
     }
     done_.emplace_back(frame.tag, std::move(status));
     reads_.erase(it);

@@ -1,12 +1,12 @@
 #pragma once
 
 // A wire: it moves bytes between registered ranges of memory, and small messages between peers. It knows no
-// tokens, layers, leases or requests. ZeroMQ and loopback stand behind it; UCX and CUDA IPC fit without
-// change above.
+// tokens, layers, leases or requests. ZeroMQ, loopback and FastWire (shared memory, UCX, plain TCP) stand
+// behind it; CUDA IPC fits without change above.
 //
-// Threads. One thread owns a Transport and makes every call but Wake(), endpoint() and public_key(), which
-// any thread may make. The handler is called only from within Poll(), on the owning thread, and may call back
-// into the Transport (not Poll).
+// Threads. One thread owns a Transport and makes every call but Wake(), links(), endpoint() and public_key(),
+// which any thread may make. The handler is called only from within Poll(), on the owning thread, and may
+// call back into the Transport (not Poll).
 //
 // Messages. Unreliable and unordered by contract: each arrives whole, at most a few times, or never. Loss is
 // the caller's to repair. Queues are bounded: kBusy is back-pressure, not an error, and nothing was sent.
@@ -19,10 +19,11 @@
 // new tag, after its completion. A read of a peer that never answers completes only when aborted: deadlines
 // are the caller's.
 //
-// Serving. Where the owner of the bytes serves reads (ZeroMQ, loopback), the reader's `grant` is handed to
-// WireHandler::OnRead, which answers with the ranges it stands for; the bytes are copied out before it is
-// over, so no read is under way when Poll returns. On one-sided wires the grant is unused, and authority lies
-// in possession of the remote key.
+// Serving. Where the owner of the bytes serves reads (ZeroMQ, streams, loopback), the reader's `grant` is
+// handed to WireHandler::OnRead, which answers with the ranges it stands for. ZeroMQ and loopback copy the
+// bytes out before Poll returns; a stream takes them as fast as its peer does. On one-sided wires the grant
+// is unused, and authority lies in possession of the remote key. There a read that outlives its permission
+// sees bytes that may have changed: checksums and the owner's verdict are what makes them count.
 //
 // Lifetime. Registered memory outlives the Transport, or UnregisterAll() and the completion of all batches
 // come first.
@@ -60,12 +61,28 @@ struct CopyOp {
   bool operator==(const CopyOp&) const = default;
 };
 
+// The next `length` bytes of a batch, within one of its ops, should have this Checksum64 (common/checksum.h).
+struct RangeCheck {
+  uint64_t length = 0;
+  uint64_t checksum = 0;
+  bool operator==(const RangeCheck&) const = default;
+};
+
 struct ReadBatch {
   PeerId peer = 0;
   uint64_t tag = 0;
-  std::string grant;        // opaque; for WireHandler::OnRead at the peer
-  std::string remote_key;   // the peer's RemoteKey of the region read; unused where the owner serves
-  std::vector<CopyOp> ops;  // in the order in which the peer's OnRead lists the same bytes
+  std::string grant;               // opaque; for WireHandler::OnRead at the peer
+  std::string remote_key;          // the peer's RemoteKey of the region read; unused where the owner serves
+  std::vector<CopyOp> ops;         // in the order in which the peer's OnRead lists the same bytes
+  std::vector<RangeCheck> checks;  // of all its bytes, in the order of ops; none: nothing is checked
+};
+
+// A connection that reads were made over, for logs and metrics.
+struct WireLink {
+  std::string endpoint;  // the peer's
+  std::string wire;      // "shm", "ucx", "tcp", "zmq"
+  double gbps = 0;       // 1e9 bytes a second, of the probe at connect; 0: not probed
+  absl::Duration round_trip;
 };
 
 enum class WireResult {
@@ -80,8 +97,9 @@ class WireHandler {
   virtual void OnMessage(PeerId from, absl::string_view message) = 0;
   // The ranges to send for `grant`, or why not (the reader's batch then completes as FailedPrecondition).
   virtual absl::StatusOr<std::vector<ByteRange>> OnRead(PeerId from, absl::string_view grant) = 0;
-  // ok: all bytes are in place. Cancelled: aborted, or the peer was disconnected. FailedPrecondition: the
-  // owner refused. Unavailable, ResourceExhausted: may be posted again.
+  // ok: all bytes are in place. DataLoss: they are not what the batch's checks say. Cancelled: aborted, or
+  // the peer was disconnected. FailedPrecondition: the owner refused. Unavailable, ResourceExhausted: may be
+  // posted again.
   virtual void OnReadDone(uint64_t tag, absl::Status status) = 0;
   // A frame that made no sense was dropped.
   virtual void OnMalformed(PeerId from, absl::string_view why) = 0;
@@ -91,9 +109,13 @@ class Transport {
  public:
   virtual ~Transport() = default;
 
-  virtual absl::string_view name() const = 0;         // "zmq", "loopback"
+  virtual absl::string_view name() const = 0;         // "zmq", "auto", "loopback"
   virtual const std::string& endpoint() const = 0;    // where peers reach us; constant
   virtual const std::string& public_key() const = 0;  // to be given to peers with the endpoint; may be empty
+
+  // Whether the checks of batches are made, on the bytes as they are stored. Otherwise they are ignored.
+  virtual bool VerifiesReads() const { return false; }
+  virtual std::vector<WireLink> links() const { return {}; }
 
   // Makes `memory` readable by authorised peers and writable by our own reads.
   virtual absl::StatusOr<RegionId> Register(absl::Span<std::byte> memory) = 0;

@@ -28,6 +28,7 @@ struct ZmqOptions {
   absl::Duration heartbeat_timeout = absl::Seconds(3);
   absl::Duration reconnect_min = absl::Milliseconds(20);
   absl::Duration reconnect_max = absl::Seconds(1);
+  int watch_fd = -1;             // ends Poll when it is readable, besides messages and Wake()
   size_t max_peers = 1024;       // connected by us
   size_t max_accepted = 4096;    // identities remembered; full: the oldest is forgotten
   std::string curve_public_key;  // both or none: Z85 of 40 characters, or 32 bytes

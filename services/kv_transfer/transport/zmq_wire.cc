@@ -18,6 +18,7 @@ namespace baton {
 namespace {
 
 constexpr int kFramesPerSocket = 64;  // in one Poll
+constexpr char kWrongBytes[] = "the bytes are not those that were offered";
 
 struct ContextCloser {
   void operator()(void* context) const { zmq_ctx_term(context); }
@@ -51,6 +52,7 @@ class ZmqWire final : public Transport {
       : options_(options), context_(context), router_(std::move(router)), endpoint_(std::move(endpoint)) {}
 
   absl::string_view name() const override { return "zmq"; }
+  bool VerifiesReads() const override { return true; }
   const std::string& endpoint() const override { return endpoint_; }
   const std::string& public_key() const override { return options_.curve_public_key; }
 
@@ -164,6 +166,8 @@ void ZmqWire::Poll(absl::Duration timeout, WireHandler* handler) {
   std::vector<PeerId> peers;
   std::vector<zmq_pollitem_t> items = {{nullptr, wake_.fd(), ZMQ_POLLIN, 0},
                                        {router_.raw(), 0, ZMQ_POLLIN, 0}};
+  const size_t first_dealer = options_.watch_fd >= 0 ? 3 : 2;
+  if (options_.watch_fd >= 0) items.push_back({nullptr, options_.watch_fd, ZMQ_POLLIN, 0});
   for (const auto& [id, dealer] : dealers_) {
     peers.push_back(id);
     items.push_back({dealer.socket.raw(), 0, ZMQ_POLLIN, 0});
@@ -177,7 +181,7 @@ void ZmqWire::Poll(absl::Duration timeout, WireHandler* handler) {
   if (items[0].revents & ZMQ_POLLIN) wake_.Drain();
   if (items[1].revents & ZMQ_POLLIN) DrainRouter(handler);
   for (size_t i = 0; i < peers.size(); ++i) {
-    if (items[2 + i].revents & ZMQ_POLLIN) DrainDealer(peers[i], handler);
+    if (items[first_dealer + i].revents & ZMQ_POLLIN) DrainDealer(peers[i], handler);
   }
   ReportDone(handler);
 }
@@ -240,10 +244,10 @@ void ZmqWire::Land(PeerId from, ZmqFrame& frame) {
   absl::Status status;
   if (frame.kind == ZmqFrameKind::kRefused) {
     status = absl::FailedPreconditionError(frame.payload.view().substr(0, 256));
-  } else if (frame.payload.size() != TotalLength(it->second.ops) || !regions_.LocalsFit(it->second.ops)) {
+  } else if (frame.payload.size() != TotalLength(it->second.ops)) {
     status = absl::FailedPreconditionError("the answer has another length");
-  } else {
-    regions_.Scatter(frame.payload.data(), it->second.ops);
+  } else if (status = regions_.Check(it->second); status.ok()) {
+    if (!regions_.Scatter(frame.payload.data(), it->second)) status = absl::DataLossError(kWrongBytes);
   }
   done_.emplace_back(frame.tag, std::move(status));
   reads_.erase(it);

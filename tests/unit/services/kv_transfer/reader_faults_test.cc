@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using testing::Id;
+using testing::kOwnerPeer;
 using testing::kSmallLayout;
 using ::testing::SizeIs;
 
@@ -246,6 +247,46 @@ TEST_F(ReaderFaultsTest, ARefusedReadIsLost) {
   Offered(1);
   ServeReads(true, absl::FailedPreconditionError("the lease has expired"));
   EXPECT_THAT(TheLoss().status.message(), HasSubstr("expired"));
+}
+
+TEST_F(ReaderFaultsTest, AClosedConnectionTakesOnlyThePullThatIsFencingWithIt) {
+  Offered(1);
+  Offered(2);
+  const auto posts = All<PostPull>();
+  reader->OnCancel(PullCancel{Id(1)}, now, &out);
+  Advance(absl::Seconds(3));
+  ASSERT_THAT(All<ClosePeer>(), SizeIs(1));
+  out.clear();
+  reader->OnReconnected(kOwnerPeer, kOwnerPeer + 1, now);
+  for (const PostPull& post : posts) reader->OnReadDone(post.tag, absl::CancelledError("closed"), now, &out);
+  EXPECT_THAT(All<PullFenced>(), SizeIs(1));
+  EXPECT_THAT(All<PullLost>(), SizeIs(0));
+  Advance(absl::Milliseconds(10));
+  ASSERT_GT(All<PostPull>().size(), 0u) << "the other pull goes on";
+  for (const PostPull& post : All<PostPull>()) EXPECT_EQ(post.peer, kOwnerPeer + 1);
+  EXPECT_GT(Sent(v1::Handoff::kRenew), 0u) << "so that the owner knows where its reader is now";
+  EXPECT_FALSE(reader->Uses(kOwnerPeer));
+}
+
+TEST_F(ReaderFaultsTest, AWireThatVerifiesSpeaksForTheBytes) {
+  ReaderOptions options = Options();
+  options.wire_verifies = true;
+  reader.emplace(options);
+  Offered(1);
+  const auto posts = All<PostPull>();
+  ASSERT_GT(posts.size(), 0u);
+  EXPECT_EQ(posts[0].checks.size(), RectUnits(kSmallLayout, {0, 40, 0, 3}));
+  Say(SealOf(1, 1));
+  ServeReads();
+  EXPECT_THAT(All<VerifyUnits>(), SizeIs(0));
+  EXPECT_EQ(Sent(v1::Handoff::kConfirm), 1u);
+  Offered(2);
+  out.clear();
+  reader->OnCancel(PullCancel{Id(1)}, now, &out);
+  Offered(3);
+  ServeReads(true, absl::DataLossError("wrong"));
+  ASSERT_GE(All<PullLost>().size(), 1u);
+  EXPECT_TRUE(absl::IsDataLoss(All<PullLost>().back().status));
 }
 
 TEST_F(ReaderFaultsTest, AReadWithoutAnswerIsAbortedAndPostedAgain) {

@@ -1,0 +1,88 @@
+#pragma once
+
+// FastWire's reads of one peer: chooses the path, measures it, and holds reads back until it is known. Driven
+// by FastWire.
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "services/kv_transfer/transport/byte_path.h"
+#include "services/kv_transfer/transport/fast_wire.h"
+#include "services/kv_transfer/transport/wire_key.h"
+
+namespace baton {
+
+class PeerLink {
+ public:
+  // What it needs of FastWire; outlives it.
+  class Host {
+   public:
+    virtual ~Host() = default;
+    virtual const FastWireOptions& options() const = 0;
+    virtual MonoTime Now() const = 0;
+    virtual uint64_t NewTag() = 0;  // for probes; none of the caller's
+    // A path of this kind to a peer. Unavailable: why not.
+    virtual absl::StatusOr<std::unique_ptr<BytePath>> Open(WireChoice kind, const WireKey& key,
+                                                           const std::string& remote_key,
+                                                           const std::string& endpoint) = 0;
+    // The way of kZmq.
+    virtual WireResult PostInline(ReadBatch batch) = 0;
+    // Asks the peer for a message of `bytes` bytes; OnPong(nonce) follows.
+    virtual WireResult Ping(PeerId peer, uint64_t nonce, uint32_t bytes) = 0;
+  };
+
+  PeerLink(PeerId peer, std::string endpoint, Host* host)
+      : peer_(peer), endpoint_(std::move(endpoint)), host_(host) {}
+
+  WireResult Post(ReadBatch batch);
+  void Abort(uint64_t tag, std::vector<ReadDone>* done);
+  // Returns whether there is more to do at once.
+  bool Progress(std::vector<ReadDone>* done);
+  void OnPong(uint64_t nonce);
+  // The next time at which Progress has something to do without being asked.
+  MonoTime NextDeadline() const { return state_ == State::kProbing ? probe_until_ : absl::InfiniteFuture(); }
+  // Ends every read as Cancelled.
+  void Close(std::vector<ReadDone>* done);
+
+  // Empty wire: not ready.
+  WireLink facts() const;
+  bool TakeChanged() { return std::exchange(changed_, false); }
+
+ private:
+  enum class State { kNew, kProbing, kReady, kFailed };
+  void Choose(const std::string& remote_key);
+  bool Try(WireChoice kind, const WireKey& key);
+  void StartProbe();
+  void ProbeDone(const absl::Status& status);
+  void Ready();
+  void Fail(absl::Status why);
+  void Drop(const absl::Status& status, std::vector<ReadDone>* done);
+
+  const PeerId peer_;
+  const std::string endpoint_;
+  Host* const host_;
+  State state_ = State::kNew;
+  Id128 process_;  // whose life the path is to
+  std::string remote_key_;
+  std::deque<WireChoice> untried_;
+  WireChoice kind_ = WireChoice::kZmq;
+  std::unique_ptr<BytePath> path_;  // none: kZmq
+  std::vector<uint64_t> posted_;    // on the path
+  std::deque<ReadBatch> waiting_;
+  std::string tried_;  // in words
+  absl::Status why_;
+  MonoTime look_again_;
+
+  uint64_t probe_tag_ = 0;
+  int probes_left_ = 0;
+  size_t probe_bytes_ = 0;
+  MonoTime probe_begun_, probe_until_;
+  double gbps_ = 0;
+  uint64_t trip_nonce_ = 0;
+  MonoTime trip_begun_;
+  absl::Duration round_trip_;
+  bool changed_ = false;
+};
+
+}  // namespace baton

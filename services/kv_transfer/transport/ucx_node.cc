@@ -1,0 +1,215 @@
+#include "services/kv_transfer/transport/ucx_node.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/clock.h"
+#include "common/ids.h"
+#include "common/status_macros.h"
+#include "services/kv_transfer/transport/stream_frames.h"
+#include "services/kv_transfer/transport/ucx_path.h"
+
+namespace baton {
+namespace {
+
+constexpr size_t kMaxRequests = 512;  // queued; more are dropped, and asked for again by their readers
+constexpr size_t kMaxAnswers = 16;    // being sent
+constexpr size_t kMaxRead = 8 << 20;
+constexpr int kSpins = 64;
+constexpr absl::Duration kCloseWithin = absl::Seconds(5);
+
+}  // namespace
+
+absl::Status UcxError(absl::string_view what, ucs_status_t status) {
+  if (status == UCS_OK) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("UCX: ", what, ": ", ucs_status_string(status)));
+}
+
+bool UcxClose(ucp_worker_h worker, ucp_ep_h endpoint, const std::function<bool()>& quiet) {
+  ucp_request_param_t param = {};
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS;
+  param.flags = UCP_EP_CLOSE_FLAG_FORCE;
+  const ucs_status_ptr_t closing = ucp_ep_close_nbx(endpoint, &param);
+  const SteadyClock clock;
+  const MonoTime give_up = clock.Now() + kCloseWithin;
+  const auto closed = [&] {
+    return !UCS_PTR_IS_PTR(closing) || ucp_request_check_status(closing) != UCS_INPROGRESS;
+  };
+  while (!(closed() && quiet()) && clock.Now() < give_up) ucp_worker_progress(worker);
+  const bool done = closed() && quiet();
+  if (UCS_PTR_IS_PTR(closing)) ucp_request_free(closing);
+  return done;
+}
+
+absl::StatusOr<std::unique_ptr<UcxNode>> UcxNode::Start(const Regions* regions, const Watch* watch) {
+  std::unique_ptr<UcxNode> node(new UcxNode(regions, watch));
+  BATON_RETURN_IF_ERROR(node->Init());
+  return node;
+}
+
+absl::Status UcxNode::Init() {
+  ucp_params_t params = {};
+  params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
+  params.features = UCP_FEATURE_RMA | UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
+  params.name = "baton";
+  BATON_RETURN_IF_ERROR(UcxError("init", ucp_init(&params, nullptr, &context_)));
+  ucp_worker_params_t worker = {};
+  worker.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE;
+  worker.thread_mode = UCS_THREAD_MODE_SINGLE;
+  BATON_RETURN_IF_ERROR(UcxError("worker", ucp_worker_create(context_, &worker, &worker_)));
+  const std::pair<unsigned, ucp_am_recv_callback_t> handlers[] = {{kRequestId, &OnRequest},
+                                                                  {kAnswerId, &OnAnswer}};
+  for (const auto& [id, callback] : handlers) {
+    ucp_am_handler_param_t handler = {};
+    handler.field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_FLAGS |
+                         UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG;
+    handler.id = id;
+    handler.flags = UCP_AM_FLAG_WHOLE_MSG;
+    handler.cb = callback;
+    handler.arg = this;
+    BATON_RETURN_IF_ERROR(UcxError("handler", ucp_worker_set_am_recv_handler(worker_, &handler)));
+  }
+  BATON_RETURN_IF_ERROR(UcxError("wake-up", ucp_worker_get_efd(worker_, &wake_fd_)));
+  watch_->Set(wake_fd_);
+  ucp_address_t* address = nullptr;
+  size_t size = 0;
+  BATON_RETURN_IF_ERROR(UcxError("address", ucp_worker_get_address(worker_, &address, &size)));
+  address_.assign(reinterpret_cast<const char*>(address), size);
+  ucp_worker_release_address(worker_, address);
+  token_ = RandomId128().lo;
+  return absl::OkStatus();
+}
+
+UcxNode::~UcxNode() {
+  for (const ucp_ep_h reply : replies_) UcxClose(worker_, reply, [this] { return answers_ == 0; });
+  UnregisterAll();
+  if (wake_fd_ >= 0) watch_->Remove(wake_fd_);
+  if (worker_ != nullptr) ucp_worker_destroy(worker_);
+  if (context_ != nullptr) ucp_cleanup(context_);
+}
+
+absl::Status UcxNode::Register(absl::Span<std::byte> memory) {
+  Memory registered;
+  registered.address = reinterpret_cast<uint64_t>(memory.data());
+  if (!memory.empty()) {
+    ucp_mem_map_params_t params = {};
+    params.field_mask = UCP_MEM_MAP_PARAM_FIELD_ADDRESS | UCP_MEM_MAP_PARAM_FIELD_LENGTH;
+    params.address = memory.data();
+    params.length = memory.size();
+    BATON_RETURN_IF_ERROR(UcxError("memory", ucp_mem_map(context_, &params, &registered.handle)));
+    void* rkey = nullptr;
+    size_t size = 0;
+    const ucs_status_t packed = ucp_rkey_pack(context_, registered.handle, &rkey, &size);
+    if (packed == UCS_OK) {
+      registered.rkey.assign(static_cast<const char*>(rkey), size);
+      ucp_rkey_buffer_release(rkey);
+    }
+    BATON_RETURN_IF_ERROR(UcxError("remote key", packed));
+  }
+  memory_.push_back(std::move(registered));
+  return absl::OkStatus();
+}
+
+void UcxNode::UnregisterAll() {
+  for (const Memory& memory : std::exchange(memory_, {})) {
+    if (memory.handle != nullptr) ucp_mem_unmap(context_, memory.handle);
+  }
+}
+
+WireKey::Ucx UcxNode::KeyOf(RegionId region) const {
+  return {address_, memory_[region].rkey, memory_[region].address, token_};
+}
+
+absl::StatusOr<std::unique_ptr<BytePath>> UcxNode::Connect(const WireKey& key, bool hardware) {
+  return UcxPath::Open(this, key, hardware);
+}
+
+bool UcxNode::Arm() const {
+  return ucp_worker_arm(worker_) == UCS_OK;
+}
+
+bool UcxNode::Progress(WireHandler* handler) {
+  int spins = 0;
+  while (spins < kSpins && ucp_worker_progress(worker_) != 0) ++spins;
+  while (!requests_.empty() && answers_ < kMaxAnswers) {
+    const Request request = std::move(requests_.front());
+    requests_.pop_front();
+    Serve(request, handler);
+  }
+  for (; malformed_ > 0; --malformed_) handler->OnMalformed(0, "not an active message of ours");
+  return spins == kSpins;
+}
+
+void UcxNode::Serve(const Request& request, WireHandler* handler) {
+  auto answer = std::make_unique<Answer>();
+  answer->node = this;
+  answer->header.tag = request.header.tag;
+  answer->header.kind = static_cast<uint8_t>(StreamFrameKind::kData);
+  if (request.header.kind == static_cast<uint8_t>(StreamFrameKind::kProbe)) {
+    answer->bytes.resize(std::min<size_t>(request.header.bytes, kMaxRead));
+  } else {
+    const auto ranges = handler->OnRead(0, request.grant);
+    const auto total = ranges.ok() ? regions_->Check(*ranges, kMaxRead) : ranges.status();
+    if (total.ok()) {
+      answer->bytes.resize(*total);
+      regions_->Gather(*ranges, answer->bytes.data());
+    } else {
+      answer->header.kind = static_cast<uint8_t>(StreamFrameKind::kRefused);
+      const absl::string_view why = total.status().message().substr(0, kMaxRefusalBytes);
+      answer->bytes.resize(why.size());
+      std::memcpy(answer->bytes.data(), why.data(), why.size());
+    }
+  }
+  ucp_request_param_t param = {};
+  param.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA;
+  param.user_data = answer.get();
+  param.cb.send = [](void* sent, ucs_status_t, void* given) {
+    auto* const over = static_cast<Answer*>(given);
+    --over->node->answers_;
+    delete over;
+    ucp_request_free(sent);
+  };
+  const ucs_status_ptr_t operation =
+      ucp_am_send_nbx(request.reply, kAnswerId, &answer->header, sizeof answer->header, answer->bytes.data(),
+                      answer->bytes.size(), &param);
+  if (!UCS_PTR_IS_PTR(operation)) return;
+  ++answers_;
+  (void)answer.release();  // the callback's
+}
+
+ucs_status_t UcxNode::OnRequest(void* self, const void* header, size_t header_size, void* data, size_t size,
+                                const ucp_am_recv_param_t* param) {
+  auto* const node = static_cast<UcxNode*>(self);
+  Request request;
+  const bool whole = (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) == 0;
+  const bool replies = (param->recv_attr & UCP_AM_RECV_ATTR_FIELD_REPLY_EP) != 0;
+  bool good = header_size == sizeof request.header && whole && replies && size <= kMaxGrantBytes;
+  if (good) std::memcpy(&request.header, header, header_size);
+  good = good && request.header.token == node->token_;
+  if (!good) {
+    ++node->malformed_;
+  } else if (node->requests_.size() < kMaxRequests) {
+    request.reply = param->reply_ep;
+    node->replies_.insert(param->reply_ep);
+    request.grant.assign(static_cast<const char*>(data), size);
+    node->requests_.push_back(std::move(request));
+  }
+  return UCS_OK;
+}
+
+ucs_status_t UcxNode::OnAnswer(void* self, const void* header, size_t header_size, void* data, size_t size,
+                               const ucp_am_recv_param_t* param) {
+  auto* const node = static_cast<UcxNode*>(self);
+  Header given;
+  if (header_size != sizeof given) return UCS_OK;
+  std::memcpy(&given, header, header_size);
+  const auto path = node->expected_.find(given.tag);
+  if (path == node->expected_.end()) return UCS_OK;  // aborted, or never asked for
+  const bool refused = given.kind == static_cast<uint8_t>(StreamFrameKind::kRefused);
+  const bool descriptor = (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) != 0;
+  return path->second->OnAnswer(given.tag, refused, data, size, descriptor);
+}
+
+}  // namespace baton

@@ -1,0 +1,108 @@
+#pragma once
+
+// This process in UCX: one worker on the handoff's thread, the registered pools, and the owner's end of
+// active messages, which stand in where UCX only emulates one-sided reads (its TCP). UCX authenticates
+// nobody: whoever has a region's remote key can read it, so keys travel in messages, which CURVE protects,
+// and are of the pools alone.
+
+#include <ucp/api/ucp.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "services/kv_transfer/transport/byte_path.h"
+#include "services/kv_transfer/transport/regions.h"
+#include "services/kv_transfer/transport/watch.h"
+#include "services/kv_transfer/transport/wire_key.h"
+
+namespace baton {
+
+class UcxPath;
+
+// Ends as its status says; null and pointers are what ucp_*_nbx return.
+absl::Status UcxError(absl::string_view what, ucs_status_t status);
+
+// Closes an endpoint at once: what is under way on it fails. Waits until that has been said, and `quiet`;
+// false: it was not within some seconds.
+bool UcxClose(ucp_worker_h worker, ucp_ep_h endpoint, const std::function<bool()>& quiet);
+
+class UcxNode {
+ public:
+  // `regions` and `watch` outlive it. Unavailable: UCX does not come up, and why.
+  static absl::StatusOr<std::unique_ptr<UcxNode>> Start(const Regions* regions, const Watch* watch);
+  ~UcxNode();  // after its paths
+  UcxNode(const UcxNode&) = delete;
+  UcxNode& operator=(const UcxNode&) = delete;
+
+  absl::Status Register(absl::Span<std::byte> memory);
+  void UnregisterAll();
+  WireKey::Ucx KeyOf(RegionId region) const;
+  // With `hardware`, Unavailable unless UCX reaches the peer's memory by RDMA.
+  absl::StatusOr<std::unique_ptr<BytePath>> Connect(const WireKey& key, bool hardware);
+  // Serves and progresses, a bounded amount. Returns whether there is more to do at once.
+  bool Progress(WireHandler* handler);
+  // Before sleeping on the watch; false: there is something to do already.
+  bool Arm() const;
+
+  // For its paths.
+  const Regions* regions() const { return regions_; }
+  ucp_worker_h worker() const { return worker_; }
+  ucp_mem_h memory(RegionId region) const { return memory_[region].handle; }
+  void Expect(uint64_t tag, UcxPath* path) { expected_[tag] = path; }
+  void Forget(uint64_t tag) { expected_.erase(tag); }
+
+  // Of an active message, before its grant or its bytes.
+  struct Header {
+    uint64_t token = 0;  // of the owner, in requests
+    uint64_t tag = 0;
+    uint32_t bytes = 0;  // of a probe
+    uint8_t kind = 0;    // StreamFrameKind
+  };
+  static constexpr unsigned kRequestId = 1, kAnswerId = 2;
+
+ private:
+  struct Memory {
+    ucp_mem_h handle = nullptr;
+    std::string rkey;
+    uint64_t address = 0;
+  };
+  struct Request {
+    ucp_ep_h reply = nullptr;
+    Header header;
+    std::string grant;
+  };
+  struct Answer {
+    UcxNode* node = nullptr;
+    Header header;
+    std::vector<std::byte> bytes;
+  };
+
+  UcxNode(const Regions* regions, const Watch* watch) : regions_(regions), watch_(watch) {}
+  absl::Status Init();
+  void Serve(const Request& request, WireHandler* handler);
+  static ucs_status_t OnRequest(void* self, const void* header, size_t header_size, void* data, size_t size,
+                                const ucp_am_recv_param_t* param);
+  static ucs_status_t OnAnswer(void* self, const void* header, size_t header_size, void* data, size_t size,
+                               const ucp_am_recv_param_t* param);
+
+  const Regions* const regions_;
+  const Watch* const watch_;
+  ucp_context_h context_ = nullptr;
+  ucp_worker_h worker_ = nullptr;
+  int wake_fd_ = -1;
+  std::string address_;
+  uint64_t token_ = 0;
+  std::vector<Memory> memory_;
+  std::map<uint64_t, UcxPath*> expected_;  // active messages that answer our requests, by tag
+  std::deque<Request> requests_;
+  std::set<ucp_ep_h> replies_;  // endpoints that UCX made for our answers
+  size_t answers_ = 0;          // being sent
+  uint64_t malformed_ = 0;
+};
+
+}  // namespace baton
