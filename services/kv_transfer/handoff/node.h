@@ -18,9 +18,7 @@ struct HandoffOptions {
   // one. Empty: the wire's endpoint, unless other hosts may have the same (a wildcard or loopback address);
   // then leases of an old life expire.
   std::string name;
-  std::string fingerprint;  // of our KV; peers with another are refused
-  KvShard shard;            // what our pools keep of the model; empty: all
-  bool inexact = false;     // KV of another fingerprint or dtype is given and taken, and PullHeld says so
+  std::string fingerprint;                  // of our KV; peers with another are refused
   absl::Duration lease = absl::Seconds(5);  // an owner's lease, renewed by its reader
   absl::Duration fence_timeout =
       absl::Seconds(5);  // no fence within it: Healthy() turns false and the rank restarts
