@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""Real owners and readers of handoffs, in network namespaces, struck by every fault in every state (docs/handoff.md)."""
+
+import argparse
+import asyncio
+import collections
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+from lane import Lane, remove_leftovers, why_not
+from states import NEVER_LAST, STATES
+from strikes import FAULTS, LEASE, MEANING
+from story import Missed, run_control, run_story
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TRIES = 6  # at one story, until the fault strikes in time
+CONTROL_BATCH = 25
+FLAGS = ["--pages=32"]
+
+
+class Run:
+    def __init__(self, binary, wire, lanes, quiet=False):
+        self.binary, self.wire, self.lanes, self.quiet = binary, wire, lanes, quiet
+        self.rows = collections.defaultdict(list)  # (state, fault) -> rows
+        self.control, self.missed, self.unreached = [], 0, []
+        self.done = self.total = 0
+
+    async def play(self, repeats, control, seed, only=None):
+        jobs = [(state, fault) for state in STATES if state not in NEVER_LAST.get(self.wire, ())
+                for fault in FAULTS if only is None or only(state, fault)] * repeats
+        random.Random(seed).shuffle(jobs)
+        jobs += [None] * (control // CONTROL_BATCH)
+        self.total = len(jobs)
+        self.began = time.monotonic()
+        lanes = [Lane(number) for number in range(min(self.lanes, len(jobs)))]
+        workers = []
+        try:
+            await asyncio.gather(*(lane.start() for lane in lanes))
+            workers = [asyncio.ensure_future(self._work(lane, jobs)) for lane in lanes]
+            workers.append(asyncio.ensure_future(self._progress()))
+            await asyncio.gather(*workers[:-1])
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            for lane in lanes:
+                lane.stop()
+        self.seconds = time.monotonic() - self.began
+
+    async def _work(self, lane, jobs):
+        while jobs:
+            job = jobs.pop()
+            if job is None:
+                self.control.append(await run_control(lane, self.binary, self._flags(), CONTROL_BATCH))
+            else:
+                await self._story(lane, *job)
+            self.done += 1
+
+    def _flags(self):
+        return [*FLAGS] if self.wire == "zmq" else [*FLAGS, f"--wire={self.wire}"]
+
+    async def _story(self, lane, state, fault):
+        for _ in range(TRIES):
+            try:
+                row = await run_story(lane, self.binary, self._flags(), state, STATES[state], FAULTS[fault])
+                self.rows[state, fault].append(row)
+                return
+            except Missed as missed:
+                self.missed += 1
+                why = str(missed)
+        self.unreached.append(f"{'/'.join(state)} x {fault}: {why}")
+
+    async def _progress(self):
+        while not self.quiet:
+            await asyncio.sleep(5)
+            print(f"faults: {self.done} of {self.total} stories, {time.monotonic() - self.began:.0f} s, "
+                  f"{self.missed} missed their state, {len(self.problems())} problems", file=sys.stderr, flush=True)
+
+    def problems(self):
+        found = []
+        every = [(f"{'/'.join(state)} x {fault}", row) for (state, fault), rows in self.rows.items() for row in rows]
+        every += [("control", row) for row in self.control]
+        for name, row in every:
+            for what in ("wrong", "late", "leaked"):
+                if row[what]:
+                    found.append(f"{name}: {what} {row[what]}")
+            found += [f"{name}: {text}" for text in row["hangs"] + row["broken"]]
+        return found + [f"not reached: {text}" for text in self.unreached]
+
+    def count(self, what):
+        rows = [row for rows in self.rows.values() for row in rows] + self.control
+        return sum(len(row[what]) if isinstance(row[what], list) else row[what] for row in rows)
+
+
+def cell(rows):
+    ended = collections.Counter(row["reader"] for row in rows)
+    after = [row["after"] for row in rows if row["after"] is not None]
+    return {"n": len(rows), "held": ended["held"], "recomputed": ended["lost"], "reader_gone": ended["gone"],
+            "owner_held": sum(row["owner"] == "held" for row in rows), "longest_s": round(max(row["seconds"] for row in rows), 3),
+            "next_held_after_s": round(max(after), 3) if after else None}
+
+
+def table(run):
+    """Rows are states, columns faults: the share held, of the rest the reader recomputed or was gone; the longest end."""
+    states = [state for state in STATES if any(key[0] == state for key in run.rows)]
+    faults = [fault for fault in FAULTS if any(key[1] == fault for key in run.rows)]
+    lines = ["| owner/reader | " + " | ".join(faults) + " |", "| --- |" + " --- |" * len(faults)]
+    for state in states:
+        texts = []
+        for fault in faults:
+            if not (rows := run.rows.get((state, fault))):
+                texts.append("")
+                continue
+            c = cell(rows)
+            gone = c["reader_gone"] == c["n"]
+            texts.append(("gone" if gone else f"{100 * c['held'] // c['n']}%") + f" {c['longest_s']:.1f}")
+        lines.append(f"| {'/'.join(state)} | " + " | ".join(texts) + " |")
+    return "\n".join(lines)
+
+
+def commit():
+    shown = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return shown.stdout.strip()
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as info:
+        model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "unknown")
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def report(run):
+    control = sum(row["n"] for row in run.control)
+    held = sum(row["held"] for row in run.control)
+    cells = [{"owner": s[0], "reader": s[1], "fault": f, **cell(rows)} for (s, f), rows in sorted(run.rows.items())]
+    rows = [{"name": f"{name} ({run.wire})", "value": run.count(what), "unit": unit, "target": 0}
+            for name, what, unit in (("wrong bytes attended to", "wrong", "bytes"), ("late writes into freed pages", "late", "bytes"),
+                                     ("leaked pages and records", "leaked", "pages"), ("hangs", "hangs", "handoffs"),
+                                     ("broken promises", "broken", "handoffs"))]
+    rows += [{"name": f"handoffs struck by a fault ({run.wire})", "value": sum(c["n"] for c in cells), "unit": "handoffs"},
+             {"name": f"cells of state x fault ({run.wire})", "value": len(cells), "unit": "cells"},
+             {"name": f"least strikes of a cell ({run.wire})", "value": min((c["n"] for c in cells), default=0), "unit": "handoffs"}]
+    if control:
+        rows += [{"name": f"held without faults ({run.wire})", "value": 100 * held / control, "unit": "%", "target": 99},
+                 {"name": f"recomputed without faults ({run.wire})", "value": control - held, "unit": "handoffs", "target": 0}]
+    return {"machine": machine(), "commit": commit(), "lease_s": LEASE, "seconds": round(run.seconds), "rows": rows, "cells": cells,
+            "faults": MEANING, "problems": run.problems()}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        description="Every fault in every state of a handoff, between real processes in network namespaces (needs root). "
+                    "Prints how many were held, and how long the longest took to end, in seconds; exits with 1 if "
+                    "anything was wrong, leaked, hung or not reached.")
+    parser.add_argument("--binary", default=os.path.join(os.environ.get("BATON_BIN_DIR", os.path.join(ROOT, "build", "bin")),
+                                                         "fault_party"))
+    parser.add_argument("--repeats", type=int, default=10, help="strikes of each cell (%(default)s)")
+    parser.add_argument("--control", type=int, default=1000, help="handoffs without faults (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="one strike of each cell, and 100 handoffs without faults")
+    parser.add_argument("--lanes", type=int, default=16, help="pairs of processes at work at a time (%(default)s)")
+    parser.add_argument("--wire", default="zmq", choices=["zmq"], help="between them (%(default)s)")
+    parser.add_argument("--state", help="only this state, such as Sealed/Confirming")
+    parser.add_argument("--fault", choices=FAULTS, help="only this fault")
+    parser.add_argument("--seed", type=int, default=1, help="of the order of stories (%(default)s)")
+    parser.add_argument("--verbose", action="store_true", help="show the processes' logs")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    return parser.parse_args()
+
+
+async def main():
+    args = arguments()
+    if reason := why_not():
+        sys.exit(f"faults: {reason}")
+    remove_leftovers()
+    Lane.verbose = args.verbose
+    task = asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    run = Run(args.binary, args.wire, args.lanes)
+    await run.play(1 if args.quick else args.repeats, 100 if args.quick else args.control, args.seed,
+                   lambda state, fault: args.state in (None, "/".join(state)) and args.fault in (None, fault))
+    result = report(run)
+    print(table(run))
+    for row in result["rows"]:
+        print(f"{row['name']}: {row['value']:g} {row['unit']}" + (f" (target {row['target']})" if "target" in row else ""))
+    for problem in result["problems"]:
+        print(f"PROBLEM {problem}")
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as out:
+            json.dump(result, out, indent=1)
+            out.write("\n")
+    return 1 if result["problems"] else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(asyncio.run(main()))
+    except asyncio.CancelledError:
+        sys.exit("faults: stopped; everything is cleaned up")
