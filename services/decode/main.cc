@@ -23,6 +23,12 @@ ABSL_FLAG(std::string, kv_dtype, "f16", "How keys and values are stored: f16, bf
 ABSL_FLAG(bool, kv_curve, true,
           "Encrypt handoffs, and prove the owner's identity to readers, with CURVE keys made at start; which "
           "readers may connect is not restricted.");
+ABSL_FLAG(std::string, kv_wire, "auto",
+          "How keys and values are fetched: shm, ucx, tcp, zmq, or auto, the first of these that reaches the "
+          "peer (ucx only by RDMA). What does not come up as asked is an error.");
+ABSL_FLAG(double, kv_min_gbps, 0,
+          "Peers whose keys and values come slower than this, in 1e9 bytes a second, are an error; measured "
+          "when connecting.");
 ABSL_FLAG(int, ranks, 1, "Data-parallel ranks: engines that share the weights.");
 ABSL_FLAG(int, threads, 1, "Threads of each rank.");
 ABSL_FLAG(int64_t, kv_memory_mb, 256, "Memory for keys and values, MiB per rank.");
@@ -61,6 +67,8 @@ int main(int argc, char** argv) {
                            .kv_dtype = absl::GetFlag(FLAGS_kv_dtype),
                            .address_file = absl::GetFlag(FLAGS_address_file),
                            .kv_curve = absl::GetFlag(FLAGS_kv_curve),
+                           .kv_wire = absl::GetFlag(FLAGS_kv_wire),
+                           .kv_min_gbps = absl::GetFlag(FLAGS_kv_min_gbps),
                            .log_level = absl::GetFlag(FLAGS_log_level),
                            .ranks = absl::GetFlag(FLAGS_ranks),
                            .threads = absl::GetFlag(FLAGS_threads),

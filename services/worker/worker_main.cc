@@ -13,9 +13,10 @@
 #include "common/admin_http.h"
 #include "common/log.h"
 #include "common/mutex.h"
+#include "common/shared_memory.h"
 #include "common/status_macros.h"
 #include "engine/model/factory.h"
-#include "services/kv_transfer/transport/zmq_wire.h"
+#include "services/kv_transfer/transport/fast_wire.h"
 #include "services/worker/signals.h"
 #include "services/worker/worker_metrics.h"
 
@@ -66,13 +67,27 @@ AdminHandlers Serving(const Worker* worker, const Metrics* metrics) {
           .metrics = [metrics] { return metrics->Text(); }};
 }
 
+using SharedPools = std::vector<std::unique_ptr<SharedMemory>>;
+
+// `pools` outlive the worker.
 absl::StatusOr<std::unique_ptr<Worker>> StartWorker(const WorkerSettings& settings, WorkerPlan& plan,
-                                                    const Clock* clock) {
+                                                    const Clock* clock, SharedPools* pools) {
   const MonoTime begun = clock->Now();
   BATON_RETURN_IF_ERROR(PlanPages(settings, &plan));
+  // Where another process of this host may have to map the pages, they lie in memory that it can.
+  const bool shared = plan.kv_wire == WireChoice::kAuto || plan.kv_wire == WireChoice::kShm;
+  if (shared) {
+    plan.model.kv_memory = [pools](size_t bytes) -> absl::StatusOr<absl::Span<std::byte>> {
+      BATON_ASSIGN_OR_RETURN(std::unique_ptr<SharedMemory> pool, SharedMemory::Create(bytes));
+      pools->push_back(std::move(pool));
+      return pools->back()->span();
+    };
+  }
   BATON_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<ModelRunner>> runners,
                          LoadModels(settings.model, plan.model, settings.ranks));
-  BATON_ASSIGN_OR_RETURN(std::unique_ptr<Transport> wire, NewZmqTransport(plan.wire));
+  FastWireOptions wire_options{.zmq = plan.wire, .choice = plan.kv_wire, .min_gbps = settings.kv_min_gbps};
+  for (const auto& pool : *pools) wire_options.shared.push_back(pool.get());
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<Transport> wire, NewFastWire(wire_options, clock));
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<Worker> worker,
                          Worker::Start(plan.worker, std::move(runners), std::move(wire), clock));
   spdlog::info("loaded {} in {} ms: {} rank(s) of {} pages, fingerprint {}", plan.worker.model,
@@ -126,7 +141,8 @@ absl::Status Serve(WorkerRole role, const WorkerSettings& settings) {
   StopSignals signals;
   BATON_ASSIGN_OR_RETURN(const std::unique_ptr<AdminServer> admin,
                          AdminServer::Start(plan.http, NotReady("loading")));
-  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<Worker> worker, StartWorker(settings, plan, &clock));
+  SharedPools pools;
+  BATON_ASSIGN_OR_RETURN(const std::unique_ptr<Worker> worker, StartWorker(settings, plan, &clock, &pools));
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<WorkerServer> server,
                          WorkerServer::Start(plan.server, worker.get()));
 

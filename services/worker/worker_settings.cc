@@ -111,6 +111,10 @@ absl::StatusOr<WorkerPlan> PlanWorker(WorkerRole role, const WorkerSettings& set
   BATON_RETURN_IF_ERROR(CheckAdvertised(settings, plan));
   plan.wire.bind = settings.kv_listen;
   plan.wire.advertise_host = settings.advertise_host;
+  if (!(settings.kv_min_gbps >= 0)) return absl::InvalidArgumentError("--kv_min_gbps must not be negative");
+  const absl::StatusOr<WireChoice> kv_wire = ParseWireChoice(settings.kv_wire);
+  if (!kv_wire.ok()) return absl::InvalidArgumentError(absl::StrCat("--kv_wire: ", kv_wire.status().message()));
+  plan.kv_wire = *kv_wire;
   if (settings.kv_curve) MakeCurveKeys(&plan.wire);
 
   plan.worker.name = settings.name.empty() ? absl::StrCat(short_role, "-", getpid()) : settings.name;

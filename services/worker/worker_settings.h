@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/model/llama.h"
+#include "services/kv_transfer/transport/fast_wire.h"
 #include "services/kv_transfer/transport/zmq_socket.h"
 #include "services/worker/worker.h"
 #include "services/worker/worker_server.h"
@@ -24,6 +25,8 @@ struct WorkerSettings {
   std::string kv_dtype = "f16";
   std::string address_file;
   bool kv_curve = true;
+  std::string kv_wire = "auto";
+  double kv_min_gbps = 0;
   std::string log_level = "info";
   int ranks = 1;
   int threads = 1;
@@ -44,7 +47,8 @@ struct WorkerPlan {
   WorkerOptions worker;
   WorkerServerOptions server;
   HostPort http;
-  ZmqOptions wire;
+  ZmqOptions wire;                         // the messages
+  WireChoice kv_wire = WireChoice::kAuto;  // the bytes
   LlamaOptions model;  // page_count still open if it follows from kv_memory_mb
 };
 
