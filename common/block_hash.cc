@@ -41,4 +41,19 @@ Id128 TokenDigest(absl::Span<const TokenId> tokens) {
   return Blake2b(tokens.data(), tokens.size() * sizeof(TokenId), nullptr, 0);
 }
 
+std::vector<Id128> PrefixDigests(absl::Span<const TokenId> tokens, int block_tokens) {
+  std::vector<Id128> digests;
+  digests.reserve(tokens.size() / block_tokens);
+  crypto_generichash_state state;
+  crypto_generichash_init(&state, nullptr, 0, sizeof(Id128));
+  for (size_t begin = 0; begin + block_tokens <= tokens.size(); begin += block_tokens) {
+    crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(tokens.data() + begin),
+                              block_tokens * sizeof(TokenId));
+    crypto_generichash_state so_far = state;
+    Id128& digest = digests.emplace_back();
+    crypto_generichash_final(&so_far, reinterpret_cast<unsigned char*>(&digest), sizeof(digest));
+  }
+  return digests;
+}
+
 }  // namespace baton

@@ -20,5 +20,7 @@ BlockHash NextBlockHash(const BlockHash& parent, absl::Span<const TokenId> token
 std::vector<BlockHash> BlockHashes(const BlockHash& root, absl::Span<const TokenId> tokens, int block_tokens);
 // Digest of a whole token list, of any length (handoff Seal).
 Id128 TokenDigest(absl::Span<const TokenId> tokens);
+// TokenDigest of the first block, the first two, and so on: one for each full block.
+std::vector<Id128> PrefixDigests(absl::Span<const TokenId> tokens, int block_tokens);
 
 }  // namespace baton

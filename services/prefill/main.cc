@@ -19,16 +19,17 @@ ABSL_FLAG(std::string, advertise_host, "",
 ABSL_FLAG(std::string, name, "", "Name in logs and status; the role and the process id if empty.");
 ABSL_FLAG(std::string, address_file, "", "JSON file to write once ready: name, role, addresses, pid.");
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off.");
+ABSL_FLAG(std::string, kv_pool, "", "HOST:PORT of this node's KV pool (baton-kv); empty: none.");
 ABSL_FLAG(std::string, kv_dtype, "f16", "How keys and values are stored: f16, bf16 or f32.");
 ABSL_FLAG(bool, kv_curve, true,
           "Encrypt handoffs, and prove the owner's identity to readers, with CURVE keys made at start; which "
           "readers may connect is not restricted.");
 ABSL_FLAG(std::string, kv_wire, "auto",
-          "How keys and values are fetched: shm, ucx, tcp, zmq, or auto, the first of these that reaches the "
-          "peer (ucx only by RDMA). What does not come up as asked is an error.");
+          "How keys and values are fetched: shm, ucx, tcp, zmq, or auto, the first of these that reaches the peer (ucx "
+          "only by RDMA). What does not come up as asked is an error.");
 ABSL_FLAG(double, kv_min_gbps, 0,
-          "Peers whose keys and values come slower than this, in 1e9 bytes a second, are an error; measured "
-          "when connecting.");
+          "Peers whose keys and values come slower than this, in 1e9 bytes a second, are an error; measured when "
+          "connecting.");
 ABSL_FLAG(int, ranks, 1, "Data-parallel ranks: engines that share the weights.");
 ABSL_FLAG(int, threads, 1, "Threads of each rank.");
 ABSL_FLAG(int64_t, kv_memory_mb, 256, "Memory for keys and values, MiB per rank.");
@@ -64,6 +65,7 @@ int main(int argc, char** argv) {
                            .kv_listen = absl::GetFlag(FLAGS_kv_listen),
                            .advertise_host = absl::GetFlag(FLAGS_advertise_host),
                            .name = absl::GetFlag(FLAGS_name),
+                           .kv_pool = absl::GetFlag(FLAGS_kv_pool),
                            .kv_dtype = absl::GetFlag(FLAGS_kv_dtype),
                            .address_file = absl::GetFlag(FLAGS_address_file),
                            .kv_curve = absl::GetFlag(FLAGS_kv_curve),

@@ -141,6 +141,7 @@ struct Worker::Impl {
   std::unique_ptr<HandoffNode> node;
   std::vector<std::unique_ptr<Rank>> ranks;
   std::atomic<CallId> next_call{1};
+  Detour detour;
 };
 
 Worker::Worker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -165,11 +166,23 @@ CallId Worker::NewCall() {
   return impl_->next_call++;
 }
 
+void Worker::SetDetour(Detour detour) {
+  impl_->detour = std::move(detour);
+}
+
 void Worker::Open(CallId id, WorkerCall call, std::shared_ptr<CallSink> sink) {
+  auto* const prefill = std::get_if<PrefillCall>(&call);
+  if (prefill != nullptr && impl_->detour.prefill != nullptr)
+    return impl_->detour.prefill(id, std::move(*prefill), std::move(sink));
+  OpenNow(id, std::move(call), std::move(sink));
+}
+
+void Worker::OpenNow(CallId id, WorkerCall call, std::shared_ptr<CallSink> sink) {
   impl_->dispatcher.Post(Dispatcher::Arrived{id, std::move(call), std::move(sink)});
 }
 
 void Worker::Break(CallId call) {
+  if (impl_->detour.broken != nullptr) impl_->detour.broken(call);
   impl_->dispatcher.Post(Dispatcher::Broken{call});
 }
 void Worker::Sent(CallId call, int64_t events) {

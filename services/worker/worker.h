@@ -32,8 +32,8 @@ struct WorkerOptions {
       absl::Seconds(60);  // a thread has not come round its loop for so long: unhealthy
 };
 
-// A call's way back to its client. Called on the dispatcher's thread, in order; must not block nor call the
-// worker.
+// A call's way back to its client. Called on the dispatcher's thread, in order; must not block. It may call
+// what only appends to the dispatcher's inbox: OpenNow, Break, Sent.
 class CallSink {
  public:
   virtual ~CallSink() = default;
@@ -80,6 +80,15 @@ class Worker {
   // The sink gets exactly one OnEnd.
   void Open(CallId id, WorkerCall call, std::shared_ptr<CallSink> sink);
   void Break(CallId call);
+  // Before the first call: from then on `prefill` sees every Prefill instead, and hands it to OpenNow when it
+  // has prepared it; `broken` hears of every Break too.
+  struct Detour {
+    std::function<void(CallId, PrefillCall, std::shared_ptr<CallSink>)> prefill;
+    std::function<void(CallId)> broken;
+  };
+  void SetDetour(Detour detour);
+  // Open, without the detour.
+  void OpenNow(CallId id, WorkerCall call, std::shared_ptr<CallSink> sink);
   void Sent(CallId call, int64_t events);
 
   // Stops admission. `done` is called once, on the dispatcher's thread, when no call is open any more.

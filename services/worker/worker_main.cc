@@ -17,6 +17,8 @@
 #include "common/status_macros.h"
 #include "engine/model/factory.h"
 #include "services/kv_transfer/transport/fast_wire.h"
+#include "services/worker/pool_gate.h"
+#include "services/worker/pool_metrics.h"
 #include "services/worker/signals.h"
 #include "services/worker/worker_metrics.h"
 
@@ -143,11 +145,18 @@ absl::Status Serve(WorkerRole role, const WorkerSettings& settings) {
                          AdminServer::Start(plan.http, NotReady("loading")));
   SharedPools pools;
   BATON_ASSIGN_OR_RETURN(const std::unique_ptr<Worker> worker, StartWorker(settings, plan, &clock, &pools));
+  std::unique_ptr<PoolGate> pool;  // a decode worker has no prompts to fetch for
+  if (!settings.kv_pool.empty() && role == WorkerRole::kPrefill) {
+    pool = std::make_unique<PoolGate>(settings.kv_pool, plan.model.page_count, worker.get(), &clock);
+  }
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<WorkerServer> server,
                          WorkerServer::Start(plan.server, worker.get()));
 
   Metrics metrics;
-  metrics.AddCollector([&worker](MetricSnapshot& out) { CollectWorkerMetrics(*worker, out); });
+  metrics.AddCollector([&](MetricSnapshot& out) {
+    CollectWorkerMetrics(*worker, out);
+    if (pool != nullptr) CollectPoolGateMetrics(*pool, out);
+  });
   const auto reachable = [&](const HostPort& address) {
     return WithHost(address.ToString(), settings.advertise_host);
   };

@@ -103,6 +103,7 @@ absl::StatusOr<WorkerPlan> PlanWorker(WorkerRole role, const WorkerSettings& set
   if (settings.model.empty()) return absl::InvalidArgumentError("--model=PATH is needed: a GGUF file");
   BATON_RETURN_IF_ERROR(CheckName(settings.name));
   BATON_RETURN_IF_ERROR(CheckNumbers(settings));
+  if (!settings.kv_pool.empty()) BATON_RETURN_IF_ERROR(ParseHostPort(settings.kv_pool).status());
   if (sodium_init() < 0) return absl::InternalError("libsodium cannot be initialised");
 
   WorkerPlan plan{.process = absl::StrCat("baton-", short_role)};
@@ -113,7 +114,7 @@ absl::StatusOr<WorkerPlan> PlanWorker(WorkerRole role, const WorkerSettings& set
   plan.wire.advertise_host = settings.advertise_host;
   if (!(settings.kv_min_gbps >= 0)) return absl::InvalidArgumentError("--kv_min_gbps must not be negative");
   const absl::StatusOr<WireChoice> kv_wire = ParseWireChoice(settings.kv_wire);
-  if (!kv_wire.ok()) return absl::InvalidArgumentError(absl::StrCat("--kv_wire: ", kv_wire.status().message()));
+  if (!kv_wire.ok()) return absl::InvalidArgumentError(absl::StrCat("--kv_wire=", kv_wire.status().message()));
   plan.kv_wire = *kv_wire;
   if (settings.kv_curve) MakeCurveKeys(&plan.wire);
 

@@ -22,6 +22,7 @@ struct WorkerSettings {
   std::string kv_listen = "tcp://127.0.0.1:0";
   std::string advertise_host;
   std::string name;
+  std::string kv_pool;  // HOST:PORT of the node's KV pool; empty: none
   std::string kv_dtype = "f16";
   std::string address_file;
   bool kv_curve = true;
@@ -47,7 +48,7 @@ struct WorkerPlan {
   WorkerOptions worker;
   WorkerServerOptions server;
   HostPort http;
-  ZmqOptions wire;                         // the messages
+  ZmqOptions wire;  // the messages
   WireChoice kv_wire = WireChoice::kAuto;  // the bytes
   LlamaOptions model;  // page_count still open if it follows from kv_memory_mb
 };
