@@ -223,7 +223,7 @@ void HandoffDriver::TellLoss(const HandoffId& id, const std::string& owner, cons
 
 void HandoffDriver::OnMessage(PeerId from, absl::string_view message) {
   now_ = clock_->Now();
-  const auto parsed = ParseHandoff(message);
+  auto parsed = ParseHandoff(message);
   if (!parsed.has_value()) return OnMalformed(from, "not a handoff message");
   switch (parsed->verb_case()) {
     case v1::Handoff::kOpen:
@@ -254,6 +254,8 @@ absl::StatusOr<std::vector<ByteRange>> HandoffDriver::OnRead(PeerId from, absl::
 void HandoffDriver::OnReadDone(uint64_t tag, absl::Status status) {
   now_ = clock_->Now();
   reader_.OnReadDone(tag, status, now_, &reader_actions_);
+      ProveReader(from, parsed->mutable_open());
+      [[fallthrough]];
   Act();
 }
 
@@ -287,3 +289,35 @@ HandoffNode::Stats HandoffDriver::stats() const {
 }
 
 }  // namespace baton
+// A reader's name counts only together with the key that it proved: nobody ends another's leases by its name.
+void HandoffDriver::ProveReader(PeerId from, v1::Open* open) const {
+  const std::string proven = wire_->PeerName(from);
+  if (!proven.empty() && !open->reader().empty()) open->set_reader(absl::StrCat(proven, "/", open->reader()));
+}
+
+void HandoffDriver::OnDenied(absl::string_view who) {
+  ++denied_;
+  if (clock_->Now() < next_denial_told_) return;
+  next_denial_told_ = clock_->Now() + kComplainEvery;
+  spdlog::warn("handoff: turned away: {}; {} so far", std::string(who), denied_);
+}
+
+void HandoffDriver::OnPeerChange(PeerId peer, PeerChange change, absl::string_view why) {
+  now_ = clock_->Now();
+  switch (change) {
+    case PeerChange::kBack:
+      reader_.OnPeerBack(peer, now_, &reader_actions_);
+      return Act();
+    case PeerChange::kDenied:
+      owner_.OnPeerDenied(peer, why, now_, &owner_actions_);
+      return Act();
+    case PeerChange::kGone:
+      reader_.OnPeerGone(peer, why, now_, &reader_actions_);
+      Act();
+      wire_->Disconnect(peer);
+      connected_.erase(peer);
+  }
+}
+
+  stats.denied = denied_;
+  stats.owners_gone = pulled.owners_gone;

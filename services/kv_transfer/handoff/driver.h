@@ -44,6 +44,8 @@ class HandoffDriver final : public WireHandler {
   void OnMalformed(PeerId from, absl::string_view why) override;
 
  private:
+  void OnDenied(absl::string_view who) override;
+  void OnPeerChange(PeerId peer, PeerChange change, absl::string_view why) override;
   HandoffDriver(OwnerOptions owner, ReaderOptions reader, KvMemory* memory, Transport* wire,
                 const Clock* clock, HandoffEventSink* sink);
 
@@ -80,6 +82,7 @@ class HandoffDriver final : public WireHandler {
   const Clock* const clock_;
   HandoffEventSink* const sink_;
   const KvLayout layout_;
+  void ProveReader(PeerId from, v1::Open* open) const;
   MonoTime now_;
   HandoffOwner owner_;
   HandoffReader reader_;
@@ -92,10 +95,11 @@ class HandoffDriver final : public WireHandler {
   absl::flat_hash_map<HandoffId, std::string> pulling_from_;  // endpoints, for the log
   bool acting_ = false;
   bool healthy_ = true;
-  uint64_t malformed_ = 0;
+  uint64_t malformed_ = 0, denied_ = 0;
   uint64_t losses_untold_ = 0;
   MonoTime next_loss_told_ = absl::InfinitePast();
   MonoTime next_complaint_ = absl::InfinitePast();
 };
 
 }  // namespace baton
+  MonoTime next_denial_told_ = absl::InfinitePast();

@@ -108,6 +108,10 @@ const std::string& HandoffNode::endpoint() const {
 
 HandoffNode::Stats HandoffNode::stats() const {
   absl::MutexLock lock(&impl_->mutex);
+const std::string& HandoffNode::public_key() const {
+  return impl_->wire->public_key();
+}
+
   return impl_->published;
 }
 

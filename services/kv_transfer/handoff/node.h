@@ -43,12 +43,16 @@ class HandoffNode {
   const std::string& endpoint() const;
 
   // Counters since start, and two gauges; as of the thread's last round. Thread-safe.
+  // For KvPeer: what they know it by. Changes with the process's identity (transport.h). Thread-safe.
+  const std::string& public_key() const;
   struct Stats {
     uint64_t owned_held = 0, owned_lost = 0, pulled_held = 0, pulled_lost = 0;
     uint64_t pulls_refused = 0, pulls_revoked = 0, pulls_timed_out = 0;  // among pulled_lost
     uint64_t bytes_in = 0, bytes_out = 0, checksum_failures = 0, malformed = 0, refused = 0;
     uint64_t leases = 0, pulls = 0;  // gauges
   };
+    uint64_t denied = 0;             // connections turned away: their key is not listed, or they have none
+    uint64_t owners_gone = 0;        // connections to owners that broke for good while pulls went over them
   Stats stats() const;
   std::vector<WireLink> links() const;
   bool Healthy() const;

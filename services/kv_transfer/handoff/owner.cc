@@ -149,6 +149,14 @@ MonoTime HandoffOwner::NextDeadline() const {
       {record_timers_.Next(), verdict_timers_.Next(), ended_timers_.Next(), pending_timers_.Next()});
 }
 
+void HandoffOwner::OnPeerDenied(PeerId peer, absl::string_view why, MonoTime now, OwnerActions* out) {
+  std::vector<HandoffId> ended;
+  for (const auto& [id, record] : records_) {
+    if (record.lease() != 0 && record.peer() == peer) ended.push_back(id);
+  }
+  for (const HandoffId& id : ended) End(id, false, std::string(why), now, out);
+}
+
 void HandoffOwner::Shutdown(MonoTime now, OwnerActions* out) {
   while (!records_.empty())
     End(HandoffId(records_.begin()->first), false, "the owner is shutting down", now, out);

@@ -40,6 +40,9 @@ class HandoffOwner {
   // this object.
   absl::StatusOr<std::vector<ByteRange>> OnPull(const v1::Handoff& message, MonoTime now);
 
+  // A reader that may not connect any more: its leases end as lost.
+  void OnPeerDenied(PeerId peer, absl::string_view why, MonoTime now, OwnerActions* out);
+
   void OnTick(MonoTime now, OwnerActions* out);
   MonoTime NextDeadline() const;  // InfiniteFuture: none
   // Ends every record as lost.

@@ -44,6 +44,11 @@ class HandoffReader {
   void OnReconnected(PeerId was, PeerId is, MonoTime now);
 
   void OnTick(MonoTime now, ReaderActions* out);
+  // The connection had broken and is back: what may have been lost with it is asked for again at once.
+  void OnPeerBack(PeerId peer, MonoTime now, ReaderActions* out);
+  // The connection is gone for good, and so is its owner: every pull over it is lost.
+  void OnPeerGone(PeerId peer, absl::string_view why, MonoTime now, ReaderActions* out);
+
   MonoTime NextDeadline() const;  // InfiniteFuture: none
   // Gives up every pull.
   void Shutdown(MonoTime now, ReaderActions* out);
@@ -103,6 +108,8 @@ class HandoffReader {
   std::map<HandoffId, Pull> pulls_;
   TimerIndex<HandoffId> timers_;
   absl::flat_hash_map<uint64_t, HandoffId> tags_;  // of reads and verifications under way
+  // Of those over the connection that are not fencing.
+  std::vector<HandoffId> PullsOver(PeerId peer) const;
   std::map<PeerId, Owner> owners_;                 // that a pull needs
   PeerId last_served_ = 0;
   uint64_t last_tag_ = 0;

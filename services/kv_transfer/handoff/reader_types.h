@@ -43,7 +43,7 @@ struct ReaderCounters {
   uint64_t reads = 0, reads_failed = 0, reads_aborted = 0, bytes_read = 0;
   uint64_t checksum_failures = 0;
   uint64_t resent = 0;
-  uint64_t peers_closed = 0, fences_late = 0;
+  uint64_t peers_closed = 0, fences_late = 0, owners_gone = 0;
   uint64_t stale = 0;      // messages of no pull of ours, of another lease or epoch; repeated offers
   uint64_t malformed = 0;  // verbs that no owner sends, or with impossible content
   uint64_t ignored_commands = 0;

@@ -71,6 +71,7 @@ class FastWire final : public Transport, WireHandler, PeerLink::Host {
   const std::string& endpoint() const override { return messages_->endpoint(); }
   const std::string& public_key() const override { return messages_->public_key(); }
   bool VerifiesReads() const override { return true; }
+  std::string PeerName(PeerId peer) const override { return messages_->PeerName(peer); }
   std::vector<WireLink> links() const override {
     MutexLock lock(&mutex_);
     return published_;
@@ -96,6 +97,10 @@ class FastWire final : public Transport, WireHandler, PeerLink::Host {
   }
   void OnReadDone(uint64_t tag, absl::Status status) override { done_.push_back({tag, std::move(status)}); }
   void OnMalformed(PeerId from, absl::string_view why) override { handler_->OnMalformed(from, why); }
+  void OnDenied(absl::string_view who) override { handler_->OnDenied(who); }
+  void OnPeerChange(PeerId peer, PeerChange change, absl::string_view why) override {
+    handler_->OnPeerChange(peer, change, why);
+  }
 
   // PeerLink::Host
   const FastWireOptions& options() const override { return options_; }

@@ -91,6 +91,12 @@ enum class WireResult {
   kGone,  // no such peer, or it has vanished
 };
 
+enum class PeerChange {
+  kBack,    // a peer that we connected to: its connection had broken, and messages may be lost
+  kGone,    // likewise: it broke and is not made again, or never could be; to be disconnected
+  kDenied,  // one that connected to us: it may not any more, and is cut off
+};
+
 class WireHandler {
  public:
   virtual ~WireHandler() = default;
@@ -103,15 +109,24 @@ class WireHandler {
   virtual void OnReadDone(uint64_t tag, absl::Status status) = 0;
   // A frame that made no sense was dropped.
   virtual void OnMalformed(PeerId from, absl::string_view why) = 0;
+  // Somebody who may not connect was turned away: `who` in words.
+  virtual void OnDenied(absl::string_view who) { (void)who; }
+  virtual void OnPeerChange(PeerId peer, PeerChange change, absl::string_view why) {
+    (void)peer, (void)change, (void)why;
+  }
 };
 
 class Transport {
  public:
   virtual ~Transport() = default;
 
-  virtual absl::string_view name() const = 0;         // "zmq", "auto", "loopback"
-  virtual const std::string& endpoint() const = 0;    // where peers reach us; constant
-  virtual const std::string& public_key() const = 0;  // to be given to peers with the endpoint; may be empty
+  virtual absl::string_view name() const = 0;       // "zmq", "auto", "loopback"
+  virtual const std::string& endpoint() const = 0;  // where peers reach us; constant
+  // To be given to peers with the endpoint; may be empty. Another one when this process's identity changes;
+  // the old ones stay valid while the old identity is listed, and the references for the Transport's life.
+  virtual const std::string& public_key() const = 0;
+  // Whom the wire has proven a peer that connected to us to be; empty: nobody in particular.
+  virtual std::string PeerName(PeerId peer) const { return (void)peer, ""; }
 
   // Whether the checks of batches are made, on the bytes as they are stored. Otherwise they are ignored.
   virtual bool VerifiesReads() const { return false; }

@@ -14,6 +14,8 @@ namespace {
 
 constexpr size_t kHeaderBytes = 9;
 constexpr int kLingerMs = 200;  // for the last Releases and Revokes
+constexpr char kZapDomain[] = "baton";
+constexpr char kUserProperty[] = "User-Id";  // as the authenticator gave it
 
 static_assert(sizeof(zmq_msg_t) == 64);
 
@@ -104,6 +106,7 @@ absl::Status ZmqSocket::Configure(const ZmqOptions& options, const std::string& 
                                           {ZMQ_HEARTBEAT_TTL, ms(options.heartbeat_timeout)},
                                           {ZMQ_RECONNECT_IVL, ms(options.reconnect_min)},
                                           {ZMQ_RECONNECT_IVL_MAX, ms(options.reconnect_max)},
+                                          {ZMQ_HANDSHAKE_IVL, ms(options.handshake_timeout)},
                                           {ZMQ_TCP_KEEPALIVE, 1},
                                           {ZMQ_IPV6, address.find('[') != std::string::npos}};
   for (const auto& [option, value] : settings) BATON_RETURN_IF_ERROR(Set(option, value));
@@ -123,12 +126,23 @@ absl::StatusOr<ZmqSocket> ZmqSocket::Router(void* context, const ZmqOptions& opt
     BATON_RETURN_IF_ERROR(socket.Set(ZMQ_CURVE_SERVER, 1));
     BATON_RETURN_IF_ERROR(socket.Set(ZMQ_CURVE_SECRETKEY, options.curve_secret_key));
   }
-  if (zmq_bind(raw, options.bind.c_str()) != 0) return Error(absl::StrCat("bind to ", options.bind));
+  BATON_RETURN_IF_ERROR(socket.Set(ZMQ_ZAP_DOMAIN, kZapDomain));
   return socket;
 }
 
+absl::Status ZmqSocket::Bind(const std::string& endpoint) {
+  return zmq_bind(raw(), endpoint.c_str()) == 0 ? absl::OkStatus()
+                                                : Error(absl::StrCat("bind to ", endpoint));
+}
+
+absl::Status ZmqSocket::Connect(const std::string& endpoint) {
+  return zmq_connect(raw(), endpoint.c_str()) == 0 ? absl::OkStatus()
+                                                   : Error(absl::StrCat("connect to ", endpoint));
+}
+
 absl::StatusOr<ZmqSocket> ZmqSocket::Dealer(void* context, const ZmqOptions& options,
-                                            const std::string& endpoint, const std::string& server_key) {
+                                            const std::string& endpoint, const std::string& server_key,
+                                            const CurvePair& ours) {
   if (options.curve_secret_key.empty() != server_key.empty()) {
     return absl::FailedPreconditionError(server_key.empty()
                                              ? "the peer has no CURVE key, and keys are configured here"
@@ -140,10 +154,9 @@ absl::StatusOr<ZmqSocket> ZmqSocket::Dealer(void* context, const ZmqOptions& opt
   BATON_RETURN_IF_ERROR(socket.Configure(options, endpoint));
   if (!server_key.empty()) {
     BATON_RETURN_IF_ERROR(socket.Set(ZMQ_CURVE_SERVERKEY, server_key));
-    BATON_RETURN_IF_ERROR(socket.Set(ZMQ_CURVE_PUBLICKEY, options.curve_public_key));
-    BATON_RETURN_IF_ERROR(socket.Set(ZMQ_CURVE_SECRETKEY, options.curve_secret_key));
+    BATON_RETURN_IF_ERROR(socket.Set(ZMQ_CURVE_PUBLICKEY, ours.public_key));
+    BATON_RETURN_IF_ERROR(socket.Set(ZMQ_CURVE_SECRETKEY, ours.secret_key));
   }
-  if (zmq_connect(raw, endpoint.c_str()) != 0) return Error(absl::StrCat("connect to ", endpoint));
   return socket;
 }
 
@@ -175,6 +188,9 @@ ZmqSocket::Received ZmqSocket::Receive(ZmqFrame* frame) {
     const bool more = zmq_msg_more(Msg(bytes)) != 0;
     if (part < header_part) {
       frame->identity = std::string(bytes.view());
+      const char* const user = zmq_msg_gets(Msg(bytes), kUserProperty);
+      frame->user = user == nullptr ? "" : user;
+      frame->fd = zmq_msg_get(Msg(bytes), ZMQ_SRCFD);
     } else if (part == header_part) {
       good = ParseHeader(bytes, frame);
     } else if (part == header_part + 1) {

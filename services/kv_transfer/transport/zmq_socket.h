@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/curve_keys.h"
 #include "services/kv_transfer/transport/transport.h"
 
 namespace baton {
@@ -31,8 +32,14 @@ struct ZmqOptions {
   int watch_fd = -1;             // ends Poll when it is readable, besides messages and Wake()
   size_t max_peers = 1024;       // connected by us
   size_t max_accepted = 4096;    // identities remembered; full: the oldest is forgotten
-  std::string curve_public_key;  // both or none: Z85 of 40 characters, or 32 bytes
+  std::string curve_public_key;  // both or none, 32 bytes each: of this life of the process, as a server
   std::string curve_secret_key;
+  // Both or none: then only listed identities are let in and connected to (common/curve_keys.h). Watched.
+  std::string key_file, allowed_keys_file;
+  absl::Duration connect_within = absl::Seconds(3);     // or a peer is gone
+  absl::Duration gone_after = absl::Milliseconds(300);  // of a broken connection that is not back
+  absl::Duration handshake_timeout = absl::Seconds(5);  // of those who connect to us
+  size_t max_unproven = 256;  // connections to us that no frame has come over; full: the oldest is cut
 };
 
 enum class ZmqFrameKind : uint8_t { kMessage = 'M', kRead = 'R', kData = 'D', kRefused = 'X' };
@@ -57,6 +64,8 @@ class ZmqBytes {
 
 struct ZmqFrame {
   std::string identity;  // on a ROUTER
+  std::string user;      // likewise: the text of the key that was let in; empty: no keys are asked for
+  int fd = -1;           // likewise: of the connection, as it was when the frame came
   ZmqFrameKind kind = ZmqFrameKind::kMessage;
   uint64_t tag = 0;
   ZmqBytes payload;
@@ -64,9 +73,14 @@ struct ZmqFrame {
 
 class ZmqSocket {
  public:
+  // To be bound to options.bind, or connected to `endpoint`, next.
   static absl::StatusOr<ZmqSocket> Router(void* context, const ZmqOptions& options);
+  // `ours`: what we prove to a server of `server_key`; empty: no CURVE.
   static absl::StatusOr<ZmqSocket> Dealer(void* context, const ZmqOptions& options,
-                                          const std::string& endpoint, const std::string& server_key);
+                                          const std::string& endpoint, const std::string& server_key,
+                                          const CurvePair& ours);
+  absl::Status Bind(const std::string& endpoint);
+  absl::Status Connect(const std::string& endpoint);
   void* raw() const { return socket_.get(); }
   std::string LastEndpoint() const;
 
