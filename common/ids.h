@@ -41,14 +41,15 @@ struct Attempt {
   }
 };
 
-// Identifies a handoff: the stream and the attempt it serves.
+// Identifies a handoff: the stream and the attempt it serves, and between sharded ranks which leg it is.
 struct HandoffId {
   StreamId stream;
   Attempt attempt;
+  uint32_t leg = 0;
   auto operator<=>(const HandoffId&) const = default;
   template <typename H>
   friend H AbslHashValue(H h, const HandoffId& id) {
-    return H::combine(std::move(h), id.stream, id.attempt);
+    return H::combine(std::move(h), id.stream, id.attempt, id.leg);
   }
 };
 

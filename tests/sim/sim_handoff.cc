@@ -192,6 +192,9 @@ void SimHandoff::ActReader(ReaderAction action) {
           transport_.Abort(a.tag);
         } else if constexpr (std::is_same_v<A, VerifyUnits>) {
           Verify(a);
+        } else if constexpr (std::is_same_v<A, ConvertUnits>) {
+          context_.Note(name_, "converts, though all pools have one dtype");
+          restart_();
         } else if constexpr (std::is_same_v<A, ClosePeer>) {
           context_.coverage->Hit("reader/closes its connection");
           transport_.Disconnect(a.peer);

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/checksum.h"
+#include "common/kv_convert.h"
 #include "common/status_macros.h"
 
 namespace baton {
@@ -50,6 +51,8 @@ absl::StatusOr<std::unique_ptr<HandoffDriver>> HandoffDriver::Create(const Hando
   owner.epoch = reader.epoch = epoch;
   owner.fingerprint = reader.fingerprint = options.fingerprint;
   owner.layout = reader.layout = memory->layout();
+  owner.shard = reader.shard = options.shard;
+  owner.inexact = reader.inexact = options.inexact;
   owner.lease = owner.open_within = options.lease;
   owner.max_leases = reader.max_pulls = options.max_leases;
   owner.new_secret = RandomId128;
@@ -66,17 +69,31 @@ absl::StatusOr<std::unique_ptr<HandoffDriver>> HandoffDriver::Create(const Hando
     owner.remote_keys.push_back(wire->RemoteKey(region));
   }
   reader.pages = owner.pages;
+  Staging staging;
+  if (options.inexact) BATON_RETURN_IF_ERROR(Stage(wire, &reader, &staging));
   return std::unique_ptr<HandoffDriver>(
-      new HandoffDriver(std::move(owner), std::move(reader), memory, wire, clock, sink));
+      new HandoffDriver(std::move(owner), std::move(reader), std::move(staging), memory, wire, clock, sink));
 }
 
-HandoffDriver::HandoffDriver(OwnerOptions owner, ReaderOptions reader, KvMemory* memory, Transport* wire,
-                             const Clock* clock, HandoffEventSink* sink)
+absl::Status HandoffDriver::Stage(Transport* wire, ReaderOptions* reader, Staging* staging) {
+  constexpr size_t kSlots = 16;
+  const size_t widest_layer = 2 * reader->layout.LayerBytes();  // of float32, if ours is of 16 bits
+  reader->staging_slots = kSlots;
+  reader->staging_slot_bytes = std::max(reader->max_read_bytes, widest_layer);
+  staging->size = kSlots * reader->staging_slot_bytes;
+  staging->bytes = std::shared_ptr<std::byte[]>(new std::byte[staging->size]());
+  BATON_ASSIGN_OR_RETURN(reader->staging_region, wire->Register({staging->bytes.get(), staging->size}));
+  return absl::OkStatus();
+}
+
+HandoffDriver::HandoffDriver(OwnerOptions owner, ReaderOptions reader, Staging staging, KvMemory* memory,
+                             Transport* wire, const Clock* clock, HandoffEventSink* sink)
     : memory_(memory),
       wire_(wire),
       clock_(clock),
       sink_(sink),
       layout_(memory->layout()),
+      staging_(std::move(staging)),
       now_(clock->Now()),
       owner_(std::move(owner)),
       reader_(std::move(reader)) {}
@@ -170,11 +187,21 @@ void HandoffDriver::Act(PostPull& action) {
   reader_.OnReadDone(tag, status, now_, &reader_actions_);
 }
 
-bool HandoffDriver::Verify(const UnitCheck& check) const {
+absl::Span<std::byte> HandoffDriver::BytesOf(const ByteRange& range) {
+  if (range.region >= memory_->ranks()) return {staging_.bytes.get() + range.offset, range.length};
   const size_t page_bytes = layout_.PageBytes();
-  const auto page = static_cast<PageId>(check.range.offset / page_bytes);
-  const absl::Span<const std::byte> bytes = memory_->Page(check.range.region, page);
-  return Checksum64(bytes.subspan(check.range.offset % page_bytes, check.range.length)) == check.checksum;
+  const auto page = static_cast<PageId>(range.offset / page_bytes);
+  return memory_->Page(range.region, page).subspan(range.offset % page_bytes, range.length);
+}
+
+bool HandoffDriver::Verify(const UnitCheck& check) {
+  return Checksum64(BytesOf(check.range)) == check.checksum;
+}
+
+void HandoffDriver::Act(ConvertUnits& action) {
+  for (const auto& [from, to] : action.units) {
+    ConvertKv(action.from, BytesOf(from), action.to, BytesOf(to));
+  }
 }
 
 void HandoffDriver::Act(VerifyUnits& action) {
@@ -227,6 +254,8 @@ void HandoffDriver::OnMessage(PeerId from, absl::string_view message) {
   if (!parsed.has_value()) return OnMalformed(from, "not a handoff message");
   switch (parsed->verb_case()) {
     case v1::Handoff::kOpen:
+      ProveReader(from, parsed->mutable_open());
+      [[fallthrough]];
     case v1::Handoff::kOfferAck:
     case v1::Handoff::kRenew:
     case v1::Handoff::kConfirm:
@@ -254,8 +283,6 @@ absl::StatusOr<std::vector<ByteRange>> HandoffDriver::OnRead(PeerId from, absl::
 void HandoffDriver::OnReadDone(uint64_t tag, absl::Status status) {
   now_ = clock_->Now();
   reader_.OnReadDone(tag, status, now_, &reader_actions_);
-      ProveReader(from, parsed->mutable_open());
-      [[fallthrough]];
   Act();
 }
 
@@ -267,28 +294,6 @@ void HandoffDriver::OnMalformed(PeerId from, absl::string_view why) {
                malformed_);
 }
 
-HandoffNode::Stats HandoffDriver::stats() const {
-  const OwnerCounters& owned = owner_.counters();
-  const ReaderCounters& pulled = reader_.counters();
-  HandoffNode::Stats stats;
-  stats.owned_held = owned.held;
-  stats.owned_lost = owned.lost;
-  stats.pulled_held = pulled.held;
-  stats.pulled_lost = pulled.lost;
-  stats.pulls_refused = pulled.refused;
-  stats.pulls_revoked = pulled.revoked;
-  stats.pulls_timed_out = pulled.timed_out;
-  stats.bytes_in = pulled.bytes_read;
-  stats.bytes_out = owned.bytes_served;
-  stats.checksum_failures = pulled.checksum_failures;
-  stats.malformed = malformed_ + owned.malformed + pulled.malformed;
-  stats.refused = owned.refused + owned.pulls_refused;
-  stats.leases = owner_.records();
-  stats.pulls = reader_.pulls();
-  return stats;
-}
-
-}  // namespace baton
 // A reader's name counts only together with the key that it proved: nobody ends another's leases by its name.
 void HandoffDriver::ProveReader(PeerId from, v1::Open* open) const {
   const std::string proven = wire_->PeerName(from);
@@ -319,5 +324,27 @@ void HandoffDriver::OnPeerChange(PeerId peer, PeerChange change, absl::string_vi
   }
 }
 
+HandoffNode::Stats HandoffDriver::stats() const {
+  const OwnerCounters& owned = owner_.counters();
+  const ReaderCounters& pulled = reader_.counters();
+  HandoffNode::Stats stats;
+  stats.owned_held = owned.held;
+  stats.owned_lost = owned.lost;
+  stats.pulled_held = pulled.held;
+  stats.pulled_lost = pulled.lost;
+  stats.pulls_refused = pulled.refused;
+  stats.pulls_revoked = pulled.revoked;
+  stats.pulls_timed_out = pulled.timed_out;
+  stats.bytes_in = pulled.bytes_read;
+  stats.bytes_out = owned.bytes_served;
+  stats.checksum_failures = pulled.checksum_failures;
+  stats.malformed = malformed_ + owned.malformed + pulled.malformed;
   stats.denied = denied_;
   stats.owners_gone = pulled.owners_gone;
+  stats.refused = owned.refused + owned.pulls_refused;
+  stats.leases = owner_.records();
+  stats.pulls = reader_.pulls();
+  return stats;
+}
+
+}  // namespace baton

@@ -34,6 +34,8 @@ class HandoffDriver final : public WireHandler {
 
   HandoffNode::Stats stats() const;
   bool healthy() const { return healthy_; }
+  // What the wire may write besides the pools: to be kept for as long as the wire. May be null.
+  std::shared_ptr<const void> staging() const { return staging_.bytes; }
   const HandoffOwner& owner() const { return owner_; }
   const HandoffReader& reader() const { return reader_; }
 
@@ -42,11 +44,17 @@ class HandoffDriver final : public WireHandler {
   absl::StatusOr<std::vector<ByteRange>> OnRead(PeerId from, absl::string_view grant) override;
   void OnReadDone(uint64_t tag, absl::Status status) override;
   void OnMalformed(PeerId from, absl::string_view why) override;
-
- private:
   void OnDenied(absl::string_view who) override;
   void OnPeerChange(PeerId peer, PeerChange change, absl::string_view why) override;
-  HandoffDriver(OwnerOptions owner, ReaderOptions reader, KvMemory* memory, Transport* wire,
+
+ private:
+  // Room for KV of another dtype, if that is to be taken; registered with the wire behind the pools.
+  struct Staging {
+    std::shared_ptr<std::byte[]> bytes;
+    size_t size = 0;
+  };
+  static absl::Status Stage(Transport* wire, ReaderOptions* reader, Staging* staging);
+  HandoffDriver(OwnerOptions owner, ReaderOptions reader, Staging staging, KvMemory* memory, Transport* wire,
                 const Clock* clock, HandoffEventSink* sink);
 
   void Handle(const OwnBegin& command) { owner_.OnBegin(command, now_, &owner_actions_); }
@@ -62,6 +70,7 @@ class HandoffDriver final : public WireHandler {
   void Act(PostPull& action);
   void Act(AbortPull& action) { wire_->Abort(action.tag); }
   void Act(VerifyUnits& action);
+  void Act(ConvertUnits& action);
   void Act(ClosePeer& action);
   void Act(FenceOverdue& action);
   void Act(PullHeld& event);
@@ -73,8 +82,10 @@ class HandoffDriver final : public WireHandler {
 
   // Closes a connection that no pull uses, if there is one.
   bool CloseIdlePeer();
+  void ProveReader(PeerId from, v1::Open* open) const;
   void TellLoss(const HandoffId& id, const std::string& owner, const absl::Status& why);
-  bool Verify(const UnitCheck& check) const;
+  absl::Span<std::byte> BytesOf(const ByteRange& range);
+  bool Verify(const UnitCheck& check);
   void Tick();
 
   KvMemory* const memory_;
@@ -82,7 +93,7 @@ class HandoffDriver final : public WireHandler {
   const Clock* const clock_;
   HandoffEventSink* const sink_;
   const KvLayout layout_;
-  void ProveReader(PeerId from, v1::Open* open) const;
+  const Staging staging_;
   MonoTime now_;
   HandoffOwner owner_;
   HandoffReader reader_;
@@ -99,7 +110,7 @@ class HandoffDriver final : public WireHandler {
   uint64_t losses_untold_ = 0;
   MonoTime next_loss_told_ = absl::InfinitePast();
   MonoTime next_complaint_ = absl::InfinitePast();
+  MonoTime next_denial_told_ = absl::InfinitePast();
 };
 
 }  // namespace baton
-  MonoTime next_denial_told_ = absl::InfinitePast();

@@ -60,6 +60,7 @@ struct HandoffNode::Impl {
   }
 
   const HandoffOptions options;
+  std::shared_ptr<const void> staging;  // outlives the wire
   const std::unique_ptr<Transport> wire;
   const Clock* const clock;
   std::unique_ptr<HandoffDriver> driver;  // the thread's
@@ -79,6 +80,7 @@ absl::StatusOr<std::unique_ptr<HandoffNode>> HandoffNode::Start(const HandoffOpt
   auto impl = std::make_unique<Impl>(options, std::move(wire), clock);
   BATON_ASSIGN_OR_RETURN(impl->driver,
                          HandoffDriver::Create(options, epoch, memory, impl->wire.get(), clock, sink));
+  impl->staging = impl->driver->staging();
   spdlog::info("handoff: {} wire at {}, CURVE {}", std::string(impl->wire->name()), impl->wire->endpoint(),
                impl->wire->public_key().empty() ? "off" : "on");
   Impl* const running = impl.get();
@@ -106,12 +108,12 @@ const std::string& HandoffNode::endpoint() const {
   return impl_->wire->endpoint();
 }
 
-HandoffNode::Stats HandoffNode::stats() const {
-  absl::MutexLock lock(&impl_->mutex);
 const std::string& HandoffNode::public_key() const {
   return impl_->wire->public_key();
 }
 
+HandoffNode::Stats HandoffNode::stats() const {
+  absl::MutexLock lock(&impl_->mutex);
   return impl_->published;
 }
 

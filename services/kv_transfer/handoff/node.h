@@ -18,7 +18,9 @@ struct HandoffOptions {
   // one. Empty: the wire's endpoint, unless other hosts may have the same (a wildcard or loopback address);
   // then leases of an old life expire.
   std::string name;
-  std::string fingerprint;                  // of our KV; peers with another are refused
+  std::string fingerprint;  // of our KV; peers with another are refused
+  KvShard shard;            // what our pools keep of the model; empty: all
+  bool inexact = false;     // KV of another fingerprint or dtype is given and taken, and PullHeld says so
   absl::Duration lease = absl::Seconds(5);  // an owner's lease, renewed by its reader
   absl::Duration fence_timeout =
       absl::Seconds(5);  // no fence within it: Healthy() turns false and the rank restarts
@@ -41,18 +43,18 @@ class HandoffNode {
 
   // For KvSource: where peers reach this node. Constant.
   const std::string& endpoint() const;
-
-  // Counters since start, and two gauges; as of the thread's last round. Thread-safe.
   // For KvPeer: what they know it by. Changes with the process's identity (transport.h). Thread-safe.
   const std::string& public_key() const;
+
+  // Counters since start, and two gauges; as of the thread's last round. Thread-safe.
   struct Stats {
     uint64_t owned_held = 0, owned_lost = 0, pulled_held = 0, pulled_lost = 0;
     uint64_t pulls_refused = 0, pulls_revoked = 0, pulls_timed_out = 0;  // among pulled_lost
     uint64_t bytes_in = 0, bytes_out = 0, checksum_failures = 0, malformed = 0, refused = 0;
-    uint64_t leases = 0, pulls = 0;  // gauges
-  };
     uint64_t denied = 0;             // connections turned away: their key is not listed, or they have none
     uint64_t owners_gone = 0;        // connections to owners that broke for good while pulls went over them
+    uint64_t leases = 0, pulls = 0;  // gauges
+  };
   Stats stats() const;
   std::vector<WireLink> links() const;
   bool Healthy() const;

@@ -14,13 +14,15 @@ OwnedLease::OwnedLease(const OwnBegin& begin, const OwnerOptions& options, MonoT
       offered_((begin.tokens + kAtomTokens - 1) / kAtomTokens, options.layout.layers),
       backoff_(options.resend_min, options.resend_max) {}
 
-void OwnedLease::Grant(uint64_t lease, const Id128& secret, PeerId peer, int64_t begin, int64_t end,
-                       MonoTime now, MonoTime hard_deadline) {
+void OwnedLease::Grant(uint64_t lease, const Id128& secret, PeerId peer, const Wanted& wanted, MonoTime now,
+                       MonoTime hard_deadline) {
   lease_ = lease;
   secret_ = secret;
   peer_ = peer;
-  wanted_begin_ = begin;
-  wanted_end_ = end;
+  wanted_begin_ = wanted.begin;
+  wanted_end_ = wanted.end;
+  wanted_part_ = wanted.part;
+  view_ = KvView(options_.layout, ShardOrAll(options_.shard, options_.layout), wanted.part);
   begun_.hard_deadline = std::min(begun_.hard_deadline, hard_deadline);
   Renew(now);
   std::deque<Piece> before = std::move(pieces_);
@@ -80,12 +82,26 @@ void OwnedLease::Queue(Piece piece) {
 }
 
 void OwnedLease::Number(Piece piece) {
-  const UnitRect clipped = Clip(piece.rect, wanted_begin_, wanted_end_);
-  if (clipped.empty()) return;
-  const size_t units_per_atom = RectUnits(options_.layout, piece.rect) / piece.rect.atoms();
-  const size_t skip = (clipped.first_atom() - piece.rect.first_atom()) * units_per_atom;
-  const auto first = piece.checksums.begin() + skip;
-  pieces_.push_back({++last_number_, clipped, {first, first + RectUnits(options_.layout, clipped)}});
+  UnitRect wanted = Clip(piece.rect, wanted_begin_, wanted_end_);
+  wanted.first_layer = std::max(wanted.first_layer, view_.first_layer);
+  wanted.end_layer = std::min(wanted.end_layer, view_.first_layer + view_.layers);
+  if (wanted.empty()) return;
+  std::vector<uint64_t> checksums;
+  checksums.reserve(RectUnits(view_, wanted));
+  for (int64_t atom = wanted.first_atom(); atom < wanted.end_atom(); ++atom) {
+    for (int32_t layer = wanted.first_layer; layer < wanted.end_layer; ++layer) {
+      const int64_t cell =
+          (atom - piece.rect.first_atom()) * piece.rect.layers() + (layer - piece.rect.first_layer);
+      for (const int side : {0, 1}) {
+        const int64_t unit = (cell * 2 + side) * options_.layout.kv_heads + view_.first_head;
+        const auto first = piece.checksums.begin() + unit;
+        checksums.insert(checksums.end(), first, first + view_.heads);
+      }
+    }
+  }
+  wanted.first_layer -= view_.first_layer;
+  wanted.end_layer -= view_.first_layer;
+  pieces_.push_back({++last_number_, wanted, std::move(checksums)});
 }
 
 void OwnedLease::Seal(const Id128& digest, TokenId first_token) {
@@ -167,14 +183,17 @@ v1::Handoff OwnedLease::SealMessage() const {
 }
 
 absl::StatusOr<std::vector<ByteRange>> OwnedLease::Locate(const UnitRect& rect) const {
-  BATON_RETURN_IF_ERROR(CheckRect(options_.layout, rect, begun_.tokens));
+  BATON_RETURN_IF_ERROR(CheckRect(view_, rect, begun_.tokens));
   if (rect.begin < wanted_begin_ || rect.end > wanted_end_)
     return absl::OutOfRangeError("outside what was opened");
-  if (RectBytes(options_.layout, rect) > std::max(options_.max_read_bytes, options_.layout.LayerBytes())) {
+  if (RectBytes(view_, rect) > std::max(options_.max_read_bytes, view_.LayerBytes())) {
     return absl::InvalidArgumentError("more than one read may ask for");
   }
-  if (!offered_.All(rect)) return absl::FailedPreconditionError("not offered");
-  return RectRanges(options_.layout, rect, {begun_.rank, 0, pages_});
+  UnitRect kept = rect;
+  kept.first_layer += view_.first_layer;
+  kept.end_layer += view_.first_layer;
+  if (!offered_.All(kept)) return absl::FailedPreconditionError("not offered");
+  return RectRanges(view_, rect, {begun_.rank, 0, pages_});
 }
 
 }  // namespace baton

@@ -28,6 +28,7 @@ class OwnedLease {
   uint64_t offers() const { return last_number_; }
   int64_t wanted_begin() const { return wanted_begin_; }
   int64_t wanted_end() const { return wanted_end_; }
+  const KvShard& wanted_part() const { return wanted_part_; }
   MonoTime hard_deadline() const { return begun_.hard_deadline; }
   MonoTime lease_until() const { return std::min(lease_until_, begun_.hard_deadline); }
   // When the record ends if nothing happens: nobody opened it, or nobody renewed it.
@@ -35,8 +36,13 @@ class OwnedLease {
     return state_ == OwnerState::kAwaiting ? std::min(open_by_, hard_deadline()) : lease_until();
   }
 
-  // The one lease of this record. What was offered before is cut to [begin, end) and numbered.
-  void Grant(uint64_t lease, const Id128& secret, PeerId peer, int64_t begin, int64_t end, MonoTime now,
+  // What a reader asked for: tokens [begin, end), of this part of the model.
+  struct Wanted {
+    int64_t begin = 0, end = 0;
+    KvShard part;
+  };
+  // The one lease of this record. What was offered before is cut to what is wanted and numbered.
+  void Grant(uint64_t lease, const Id128& secret, PeerId peer, const Wanted& wanted, MonoTime now,
              MonoTime hard_deadline);
   void Renew(MonoTime now) { lease_until_ = now + options_.lease; }
 
@@ -59,7 +65,7 @@ class OwnedLease {
 
  private:
   struct Piece {
-    uint64_t number = 0;  // 0: before the lease
+    uint64_t number = 0;  // 0: before the lease, and of all that the pool keeps; else in view_
     UnitRect rect;
     std::vector<uint64_t> checksums;
   };
@@ -83,9 +89,11 @@ class OwnedLease {
   PeerId peer_ = 0;
   MonoTime lease_until_ = absl::InfiniteFuture();
   int64_t wanted_begin_ = 0, wanted_end_ = 0;
+  KvShard wanted_part_;
+  KvView view_;  // of what is wanted
 
   std::vector<PageId> pages_;
-  UnitGrid offered_;
+  UnitGrid offered_;          // of all that the pool keeps
   std::deque<Piece> pieces_;  // not acknowledged; pieces_[i].number are consecutive once leased
   uint64_t last_number_ = 0;  // given
   uint64_t last_sent_ = 0;

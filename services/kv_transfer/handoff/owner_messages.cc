@@ -48,12 +48,13 @@ void HandoffOwner::OnOpen(PeerId from, const HandoffId& id, const v1::Open& open
     ++counters_.malformed;
     return;
   }
-  if (open.fingerprint() != options_.fingerprint) {
+  if (open.fingerprint() != options_.fingerprint && !(open.inexact() && options_.inexact)) {
     return Refuse(from, id,
                   absl::StrCat("numeric fingerprints differ: the owner's is ", options_.fingerprint), false,
                   out);
   }
-  if (const std::string why = LayoutDifference(options_.layout, open.layout()); !why.empty()) {
+  const KvShard shard = ShardOrAll(options_.shard, options_.layout);
+  if (const std::string why = WhyUnfit(options_.layout, shard, open); !why.empty()) {
     return Refuse(from, id, why, false, out);
   }
   if (Superseded(open)) return Refuse(from, id, "the reader has restarted", false, out);
@@ -83,7 +84,8 @@ std::string HandoffOwner::WhyRefused(const v1::Open& open, const OwnedLease& rec
   }
   if (open.hard_ms() == 0) return "no time is left";
   const bool repeated = record.lease() != 0;
-  if (repeated && (rect.begin != record.wanted_begin() || rect.end != record.wanted_end())) {
+  if (repeated && (rect.begin != record.wanted_begin() || rect.end != record.wanted_end() ||
+                   PartOf(open) != record.wanted_part())) {
     return "opened before for other tokens";
   }
   return "";
@@ -98,8 +100,9 @@ void HandoffOwner::TryGrant(PeerId from, const v1::Open& open, OwnedLease& recor
       return Refuse(from, record.id(), "too many verdicts to remember", true, out);
     }
     const uint64_t lease = ++last_lease_;
-    record.Grant(lease, options_.new_secret(), from, static_cast<int64_t>(open.begin_token()),
-                 static_cast<int64_t>(open.end_token()), now, HardDeadline(open, options_, now));
+    const OwnedLease::Wanted wanted{static_cast<int64_t>(open.begin_token()),
+                                    static_cast<int64_t>(open.end_token()), PartOf(open)};
+    record.Grant(lease, options_.new_secret(), from, wanted, now, HardDeadline(open, options_, now));
     ++counters_.opened;
     SetState(record, OwnerState::kLeased);
     if (record.sealed()) SetState(record, OwnerState::kSealed);
@@ -120,6 +123,9 @@ void HandoffOwner::AnswerOpen(PeerId to, const v1::Open& open, const OwnedLease&
   opened.set_hard_ms(RemainingMs(record.hard_deadline(), now));
   ToProto(options_.epoch, opened.mutable_owner_epoch());
   opened.set_serial(open.serial());
+  ToProto(options_.layout, opened.mutable_layout());
+  ToProto(ShardOrAll(options_.shard, options_.layout), opened.mutable_shard());
+  opened.set_inexact(open.fingerprint() != options_.fingerprint);
   if (record.begun().rank < options_.remote_keys.size()) {
     opened.set_remote_key(options_.remote_keys[record.begun().rank]);
   }

@@ -20,6 +20,8 @@ struct OwnerOptions {
   Epoch epoch;
   std::string fingerprint;
   KvLayout layout;
+  KvShard shard;                         // what our pools keep of the model; empty: all
+  bool inexact = false;                  // readers of another fingerprint are served, if they want that too
   std::vector<int64_t> pages;            // of each rank
   std::vector<std::string> remote_keys;  // of each rank's region; may be shorter: empty
   std::function<Id128()> new_secret;     // unguessable

@@ -18,7 +18,9 @@ constexpr Transition<ReaderState> kLegal[] = {
 
 }  // namespace
 
-HandoffReader::HandoffReader(ReaderOptions options) : options_(std::move(options)) {}
+HandoffReader::HandoffReader(ReaderOptions options) : options_(std::move(options)) {
+  for (size_t slot = 0; slot < options_.staging_slots; ++slot) free_slots_.push_back(slot);
+}
 
 absl::Span<const Transition<ReaderState>> HandoffReader::LegalTransitions() {
   return kLegal;
@@ -47,6 +49,9 @@ absl::Status HandoffReader::CheckBegin(const PullBegin& command, MonoTime now) c
     if (page < 0 || page >= options_.pages[command.rank])
       return absl::InvalidArgumentError(absl::StrCat("no page ", page));
   }
+  const KvShard shard = ShardOrAll(options_.shard, layout);
+  if (!command.part.empty() && Intersect(command.part, shard) != command.part)
+    return absl::InvalidArgumentError("our shard does not keep the part to be pulled");
   if (command.deadline <= now) return absl::DeadlineExceededError("no time is left");
   return absl::OkStatus();
 }
@@ -94,6 +99,7 @@ void HandoffReader::OnReadDone(uint64_t tag, const absl::Status& status, MonoTim
     --from->second.reads_in_flight;
   }
   if (pull.state() == ReaderState::kFencing) {
+    FreeSlot(tag);
     if (pull.reads().empty()) {
       SetState(pull, ReaderState::kLost);
       Erase(id);
@@ -101,8 +107,7 @@ void HandoffReader::OnReadDone(uint64_t tag, const absl::Status& status, MonoTim
     }
   } else if (status.ok() && options_.wire_verifies) {
     counters_.bytes_read += read->bytes;
-    pull.Verified(read->chunk);
-    ConfirmIfComplete(pull, now, out);
+    Accept(pull, tag, read->chunk, now, out);
   } else if (absl::IsDataLoss(status)) {
     ++counters_.checksum_failures;
     Lose(pull, absl::DataLossError("a checksum does not match"), now, out);
@@ -110,7 +115,11 @@ void HandoffReader::OnReadDone(uint64_t tag, const absl::Status& status, MonoTim
     counters_.bytes_read += read->bytes;
     const uint64_t verify_tag = ++last_tag_;
     tags_[verify_tag] = id;
-    out->push_back(pull.StartVerify(verify_tag, std::move(read->chunk)));
+    if (auto slot = slots_.extract(tag); !slot.empty()) {
+      slot.key() = verify_tag;
+      slots_.insert(std::move(slot));
+    }
+    out->push_back(pull.StartVerify(verify_tag, SlotOf(verify_tag), std::move(read->chunk)));
   } else if (read->aborted || absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ||
              absl::IsCancelled(status)) {
     ++counters_.reads_failed;
@@ -121,8 +130,28 @@ void HandoffReader::OnReadDone(uint64_t tag, const absl::Status& status, MonoTim
     ++counters_.reads_failed;
     Lose(pull, absl::FailedPreconditionError(absl::StrCat("a read failed: ", status.message())), now, out);
   }
+  FreeSlot(tag);
   PumpReads(now, out);
   File(id);
+}
+
+size_t HandoffReader::SlotOf(uint64_t tag) const {
+  auto it = slots_.find(tag);
+  return it == slots_.end() ? 0 : it->second;
+}
+
+void HandoffReader::FreeSlot(uint64_t tag) {
+  auto it = slots_.find(tag);
+  if (it == slots_.end()) return;
+  free_slots_.push_back(it->second);
+  slots_.erase(it);
+}
+
+void HandoffReader::Accept(Pull& pull, uint64_t tag, const Pull::Chunk& chunk, MonoTime now,
+                           ReaderActions* out) {
+  if (pull.converts()) out->push_back(pull.Convert(chunk, SlotOf(tag)));
+  pull.Verified(chunk);
+  ConfirmIfComplete(pull, now, out);
 }
 
 void HandoffReader::OnVerified(uint64_t tag, bool match, MonoTime now, ReaderActions* out) {
@@ -132,13 +161,14 @@ void HandoffReader::OnVerified(uint64_t tag, bool match, MonoTime now, ReaderAct
   Pull& pull = pulls_.at(id);
   if (pull.reads().contains(tag)) return;
   tags_.erase(owner);
-  if (pull.state() != ReaderState::kPulling) return;
+  if (pull.state() != ReaderState::kPulling) return FreeSlot(tag);
   if (!match) {
     ++counters_.checksum_failures;
     Lose(pull, absl::DataLossError("a checksum does not match"), now, out);
-  } else if (pull.FinishVerify(tag)) {
-    ConfirmIfComplete(pull, now, out);
+  } else if (const auto chunk = pull.FinishVerify(tag); chunk.has_value()) {
+    Accept(pull, tag, *chunk, now, out);
   }
+  FreeSlot(tag);
   PumpReads(now, out);
   File(id);
 }
@@ -243,7 +273,7 @@ void HandoffReader::ConfirmIfComplete(Pull& pull, MonoTime now, ReaderActions* o
 void HandoffReader::Hold(Pull& pull, ReaderActions* out) {
   ++counters_.held;
   SetState(pull, ReaderState::kHeld);
-  out->push_back(PullHeld{pull.id(), pull.first_token()});
+  out->push_back(PullHeld{pull.id(), pull.first_token(), pull.inexact()});
   Erase(HandoffId(pull.id()));
 }
 
@@ -274,7 +304,10 @@ void HandoffReader::Erase(const HandoffId& id) {
   auto it = pulls_.find(id);
   auto owner = owners_.find(it->second.peer());
   if (--owner->second.pulls == 0) owners_.erase(owner);
-  absl::erase_if(tags_, [&](const auto& tag) { return tag.second == id; });
+  absl::erase_if(tags_, [&](const auto& tag) {
+    if (tag.second == id) FreeSlot(tag.first);
+    return tag.second == id;
+  });
   timers_.Remove(id);
   pulls_.erase(it);
 }
@@ -309,10 +342,14 @@ bool HandoffReader::PostRead(Owner& owner, MonoTime now, ReaderActions* out) {
   const bool within_share =
       owner.reads_in_flight == 0 || (owner.bytes_in_flight + bytes <= options_.max_bytes_in_flight / 2 &&
                                      owner.reads_in_flight < options_.max_reads_in_flight / 2);
-  if (!fits || !within_share) return false;
+  if (!fits || !within_share || (pull.converts() && free_slots_.empty())) return false;
   const uint64_t tag = ++last_tag_;
   tags_[tag] = pull.id();
-  out->push_back(pull.StartRead(tag, now));
+  if (pull.converts()) {
+    slots_[tag] = free_slots_.back();
+    free_slots_.pop_back();
+  }
+  out->push_back(pull.StartRead(tag, SlotOf(tag), now));
   ++counters_.reads;
   ++reads_in_flight_;
   ++owner.reads_in_flight;

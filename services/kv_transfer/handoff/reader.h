@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "services/kv_transfer/handoff/reader_pull.h"
@@ -43,12 +44,12 @@ class HandoffReader {
   // over it.
   void OnReconnected(PeerId was, PeerId is, MonoTime now);
 
-  void OnTick(MonoTime now, ReaderActions* out);
   // The connection had broken and is back: what may have been lost with it is asked for again at once.
   void OnPeerBack(PeerId peer, MonoTime now, ReaderActions* out);
   // The connection is gone for good, and so is its owner: every pull over it is lost.
   void OnPeerGone(PeerId peer, absl::string_view why, MonoTime now, ReaderActions* out);
 
+  void OnTick(MonoTime now, ReaderActions* out);
   MonoTime NextDeadline() const;  // InfiniteFuture: none
   // Gives up every pull.
   void Shutdown(MonoTime now, ReaderActions* out);
@@ -74,7 +75,7 @@ class HandoffReader {
   absl::Status CheckBegin(const PullBegin& command, MonoTime now) const;
   // A message of the pull's own owner and epoch.
   void Dispatch(Pull& pull, const v1::Handoff& message, MonoTime now, ReaderActions* out);
-  void OnOpened(PeerId from, Pull* pull, const v1::Handoff& message, ReaderActions* out);
+  void OnOpened(PeerId from, Pull* pull, const v1::Handoff& message, MonoTime now, ReaderActions* out);
   void OnRefused(Pull& pull, const v1::Refused& refused, MonoTime now, ReaderActions* out);
   void OnOffer(Pull& pull, const v1::Offer& offer, MonoTime now, ReaderActions* out);
   void OnSeal(Pull& pull, const v1::Seal& seal, MonoTime now, ReaderActions* out);
@@ -91,6 +92,10 @@ class HandoffReader {
                    ReaderActions* out);
 
   void SetState(Pull& pull, ReaderState to);
+  // The chunk's bytes are what they should be.
+  void Accept(Pull& pull, uint64_t tag, const Pull::Chunk& chunk, MonoTime now, ReaderActions* out);
+  void FreeSlot(uint64_t tag);
+  size_t SlotOf(uint64_t tag) const;  // 0 if it has none
   void ConfirmIfComplete(Pull& pull, MonoTime now, ReaderActions* out);
   void Hold(Pull& pull, ReaderActions* out);
   void Lose(Pull& pull, absl::Status status, MonoTime now, ReaderActions* out);
@@ -103,16 +108,18 @@ class HandoffReader {
   // One read of this owner's; false: it has none to post, or none that fits.
   bool PostRead(Owner& owner, MonoTime now, ReaderActions* out);
   void File(const HandoffId& id);
+  // Of those over the connection that are not fencing.
+  std::vector<HandoffId> PullsOver(PeerId peer) const;
 
   const ReaderOptions options_;
   std::map<HandoffId, Pull> pulls_;
   TimerIndex<HandoffId> timers_;
   absl::flat_hash_map<uint64_t, HandoffId> tags_;  // of reads and verifications under way
-  // Of those over the connection that are not fencing.
-  std::vector<HandoffId> PullsOver(PeerId peer) const;
   std::map<PeerId, Owner> owners_;                 // that a pull needs
   PeerId last_served_ = 0;
   uint64_t last_tag_ = 0;
+  std::map<uint64_t, size_t> slots_;  // of the staging, by the tag of the read or verification that has it
+  std::vector<size_t> free_slots_;
   size_t bytes_in_flight_ = 0;
   size_t reads_in_flight_ = 0;
   ReaderCounters counters_;

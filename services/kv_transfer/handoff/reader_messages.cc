@@ -45,7 +45,7 @@ void HandoffReader::OnMessage(PeerId from, const v1::Handoff& message, MonoTime 
   }
   if (pull != nullptr) pull->heard_until = now + options_.silence;
   if (message.verb_case() == v1::Handoff::kOpened) {
-    OnOpened(from, pull, message, out);
+    OnOpened(from, pull, message, now, out);
   } else if (pull == nullptr) {
     ++counters_.stale;
     return;
@@ -89,7 +89,8 @@ void HandoffReader::Dispatch(Pull& pull, const v1::Handoff& message, MonoTime no
   }
 }
 
-void HandoffReader::OnOpened(PeerId from, Pull* pull, const v1::Handoff& message, ReaderActions* out) {
+void HandoffReader::OnOpened(PeerId from, Pull* pull, const v1::Handoff& message, MonoTime now,
+                             ReaderActions* out) {
   const v1::Opened& opened = message.opened();
   const Epoch owner = FromProto(message.sender_epoch());
   if (opened.lease() == 0 || opened.remote_key().size() > 4096) {
@@ -106,7 +107,10 @@ void HandoffReader::OnOpened(PeerId from, Pull* pull, const v1::Handoff& message
     ++counters_.stale;
     return;
   }
-  pull->Begin(opened, *sent);
+  if (const absl::Status status = pull->Begin(opened, *sent); !status.ok()) {
+    SetState(*pull, ReaderState::kPulling);
+    return Lose(*pull, status, now, out);
+  }
   pull->next_request = absl::InfiniteFuture();
   pull->next_renew = *sent + Milliseconds(opened.lease_ms()) / kRenewalsPerLease;
   pull->renew_every = std::max(Milliseconds(opened.lease_ms()) / kRenewalsPerLease, options_.retry_min);
@@ -175,6 +179,8 @@ void HandoffReader::SendOpen(Pull& pull, MonoTime now, ReaderActions* out) {
   open.set_end_token(begun.end);
   open.set_fingerprint(options_.fingerprint);
   ToProto(options_.layout, open.mutable_layout());
+  ToProto(pull.part(), open.mutable_part());
+  open.set_inexact(options_.inexact);
   open.set_hard_ms(std::max<int64_t>(1, absl::ToInt64Milliseconds(begun.deadline - now)));
   open.set_reader(options_.name);
   counters_.resent += pull.opens.count() > 0;

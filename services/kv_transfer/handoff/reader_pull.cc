@@ -25,25 +25,51 @@ Pull::Pull(const PullBegin& begin, PeerId peer, const ReaderOptions& options, Mo
       options_(options),
       begun_(begin),
       peer_(peer),
-      offered_((begin.end + kAtomTokens - 1) / kAtomTokens, options.layout.layers) {
-  const UnitRect all{begin.begin, begin.end, 0, options.layout.layers};
+      part_(begin.part.empty() ? ShardOrAll(options.shard, options.layout) : begin.part),
+      view_(options.layout, ShardOrAll(options.shard, options.layout), part_),
+      remote_(view_),
+      offered_((begin.end + kAtomTokens - 1) / kAtomTokens, view_.layers) {
+  const UnitRect all{begin.begin, begin.end, 0, view_.layers};
   cells_wanted_ = all.atoms() * all.layers();
 }
 
-void Pull::Begin(const v1::Opened& opened, MonoTime sent) {
+absl::Status Pull::SetRemote(const v1::Opened& opened) {
+  inexact_ = opened.inexact();
+  if (inexact_ && !options_.inexact)
+    return absl::FailedPreconditionError("the owner's KV is of another numeric fingerprint");
+  if (!opened.has_layout()) return absl::OkStatus();
+  BATON_ASSIGN_OR_RETURN(const KvLayout layout, FromProto(opened.layout()));
+  const KvShard all{0, layout.layers, 0, layout.kv_heads};
+  const KvShard shard = opened.has_shard() ? FromProto(opened.shard()) : all;
+  const bool holds = Intersect(shard, part_) == part_ &&
+                     shard.end_layer - shard.first_layer == layout.layers &&
+                     shard.end_head - shard.first_head == layout.kv_heads;
+  if (!holds || layout.head_dim != options_.layout.head_dim)
+    return absl::DataLossError("the owner's KV layout does not hold what was asked for");
+  remote_ = KvView(layout, shard, part_);
+  if (!converts()) return absl::OkStatus();
+  inexact_ = true;
+  if (options_.inexact &&
+      std::max(options_.max_read_bytes, remote_.LayerBytes()) <= options_.staging_slot_bytes)
+    return absl::OkStatus();
+  return absl::FailedPreconditionError("the owner's KV dtype differs");
+}
+
+absl::Status Pull::Begin(const v1::Opened& opened, MonoTime sent) {
   constexpr uint64_t kMostMs = uint64_t{1} << 40;
   lease_ = opened.lease();
   secret_ = FromProto(opened.secret());
   remote_key_ = opened.remote_key();
   lease_until_ = sent + absl::Milliseconds(static_cast<int64_t>(std::min(opened.lease_ms(), kMostMs)));
   hard_until_ = sent + absl::Milliseconds(static_cast<int64_t>(std::min(opened.hard_ms(), kMostMs)));
+  return SetRemote(opened);
 }
 
 absl::Status Pull::CheckOffer(const v1::Offer& offer, const UnitRect& rect) const {
-  const KvLayout& layout = options_.layout;
-  BATON_RETURN_IF_ERROR(CheckRect(layout, rect, begun_.end));
+  const KvLayout& layout = remote_.layout;
+  BATON_RETURN_IF_ERROR(CheckRect(view_, rect, begun_.end));
   if (rect.begin < begun_.begin) return absl::InvalidArgumentError("offered tokens that were not asked for");
-  if (offer.checksums_size() != static_cast<int64_t>(RectUnits(layout, rect))) {
+  if (offer.checksums_size() != static_cast<int64_t>(RectUnits(view_, rect))) {
     return absl::InvalidArgumentError("an offer's checksums are not as many as its units");
   }
   const int64_t pages = layout.PagesFor(rect.end) - rect.begin / layout.PageTokens();
@@ -74,7 +100,7 @@ absl::StatusOr<bool> Pull::AddOffer(const v1::Offer& offer) {
   added.unverified = rect.atoms() * rect.layers();
   cells_offered_ += added.unverified;
   while (offers_.contains(contiguous_ + 1)) ++contiguous_;
-  for (const UnitRect& part : SplitRect(options_.layout, rect, options_.max_read_bytes))
+  for (const UnitRect& part : SplitRect(remote_, rect, options_.max_read_bytes))
     todo_.push_back({number, part});
   return true;
 }
@@ -107,12 +133,23 @@ bool Pull::Short() const {
   return sealed_offers_ == contiguous_ && cells_offered_ < cells_wanted_;
 }
 
-PostPull Pull::StartRead(uint64_t tag, MonoTime now) {
+std::vector<ByteRange> Pull::Landing(const Chunk& chunk, size_t slot) const {
+  if (!converts()) return RectUnitRanges(view_, chunk.rect, OurPages());
+  std::vector<ByteRange> out;
+  uint64_t offset = slot * options_.staging_slot_bytes;
+  for (const RangeCheck& unit : RectRangeChecks(remote_, chunk.rect, ChecksumsOf(chunk))) {
+    out.push_back({options_.staging_region, offset, unit.length});
+    offset += unit.length;
+  }
+  return out;
+}
+
+PostPull Pull::StartRead(uint64_t tag, size_t slot, MonoTime now) {
   const Chunk chunk = todo_.front();
   todo_.pop_front();
-  const KvLayout& layout = options_.layout;
   const Offered& offer = offers_.at(chunk.offer);
-  const int64_t first_token = offer.rect.begin / layout.PageTokens() * layout.PageTokens();
+  const int64_t page_tokens = remote_.layout.PageTokens();
+  const PageMap theirs{begun_.owner.rank, offer.rect.begin / page_tokens * page_tokens, offer.pages};
 
   PostPull post{peer_, tag, NewMessage(id(), options_.epoch), remote_key_, {}, {}};
   v1::Pull& pull = *post.pull.mutable_pull();
@@ -123,10 +160,17 @@ PostPull Pull::StartRead(uint64_t tag, MonoTime now) {
   pull.set_end_token(chunk.rect.end);
   pull.set_first_layer(chunk.rect.first_layer);
   pull.set_end_layer(chunk.rect.end_layer);
-  post.ops = RectCopies(layout, chunk.rect, {begun_.owner.rank, first_token, offer.pages},
-                        {begun_.rank, 0, begun_.pages});
-  if (options_.wire_verifies) post.checks = RectRangeChecks(layout, chunk.rect, ChecksumsOf(chunk));
-  reads_[tag] = {chunk, peer_, RectBytes(layout, chunk.rect), now + options_.read_timeout, false};
+  if (converts()) {
+    uint64_t to = slot * options_.staging_slot_bytes;
+    for (const ByteRange& from : RectRanges(remote_, chunk.rect, theirs)) {
+      post.ops.push_back({from.region, from.offset, options_.staging_region, to, from.length});
+      to += from.length;
+    }
+  } else {
+    post.ops = RectCopies(chunk.rect, remote_, theirs, view_, OurPages());
+  }
+  if (options_.wire_verifies) post.checks = RectRangeChecks(remote_, chunk.rect, ChecksumsOf(chunk));
+  reads_[tag] = {chunk, peer_, RectBytes(remote_, chunk.rect), now + options_.read_timeout, false};
   return post;
 }
 
@@ -145,27 +189,36 @@ void Pull::Reconnect(PeerId peer, MonoTime now) {
 }
 
 absl::Span<const uint64_t> Pull::ChecksumsOf(const Chunk& chunk) const {
-  const KvLayout& layout = options_.layout;
   const Offered& offer = offers_.at(chunk.offer);
   const int64_t cell = (chunk.rect.first_atom() - offer.rect.first_atom()) * offer.rect.layers() +
                        (chunk.rect.first_layer - offer.rect.first_layer);
   return absl::MakeConstSpan(offer.checksums)
-      .subspan(cell * layout.UnitsPerLayer(), RectUnits(layout, chunk.rect));
+      .subspan(cell * view_.UnitsPerLayer(), RectUnits(view_, chunk.rect));
 }
 
-VerifyUnits Pull::StartVerify(uint64_t tag, Chunk chunk) {
-  VerifyUnits verify{
-      tag, RectChecks(options_.layout, chunk.rect, {begun_.rank, 0, begun_.pages}, ChecksumsOf(chunk))};
+VerifyUnits Pull::StartVerify(uint64_t tag, size_t slot, Chunk chunk) {
+  VerifyUnits verify{tag, {}};
+  const absl::Span<const uint64_t> checksums = ChecksumsOf(chunk);
+  for (const ByteRange& range : Landing(chunk, slot))
+    verify.units.push_back({range, checksums[verify.units.size()]});
   verifying_[tag] = std::move(chunk);
   return verify;
 }
 
-bool Pull::FinishVerify(uint64_t tag) {
+std::optional<Pull::Chunk> Pull::FinishVerify(uint64_t tag) {
   auto it = verifying_.find(tag);
-  if (it == verifying_.end()) return false;
-  Verified(it->second);
+  if (it == verifying_.end()) return std::nullopt;
+  Chunk chunk = std::move(it->second);
   verifying_.erase(it);
-  return true;
+  return chunk;
+}
+
+ConvertUnits Pull::Convert(const Chunk& chunk, size_t slot) const {
+  ConvertUnits convert{remote_.layout.dtype, view_.layout.dtype, {}};
+  const std::vector<ByteRange> from = Landing(chunk, slot);
+  for (const ByteRange& to : RectUnitRanges(view_, chunk.rect, OurPages()))
+    convert.units.emplace_back(from[convert.units.size()], to);
+  return convert;
 }
 
 void Pull::Verified(const Chunk& chunk) {

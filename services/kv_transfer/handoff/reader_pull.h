@@ -61,7 +61,11 @@ class Pull {
   uint64_t offers() const { return offers_.size(); }
 
   // The lease begins. `sent` is when the request it answers was sent: never later than the owner's own count.
-  void Begin(const v1::Opened& opened, MonoTime sent);
+  // An error: the owner's layout cannot bring what was asked for.
+  absl::Status Begin(const v1::Opened& opened, MonoTime sent);
+  const KvShard& part() const { return part_; }
+  bool converts() const { return remote_.layout.dtype != view_.layout.dtype; }
+  bool inexact() const { return inexact_; }
   void Renewed(MonoTime sent, absl::Duration lease) { lease_until_ = std::max(lease_until_, sent + lease); }
   MonoTime lease_until() const { return std::min(lease_until_, hard_until_); }
 
@@ -77,15 +81,18 @@ class Pull {
   bool Short() const;
 
   bool HasWork() const { return state_ == ReaderState::kPulling && !todo_.empty(); }
-  size_t NextBytes() const { return RectBytes(options_.layout, todo_.front().rect); }
-  // Takes the next chunk; it counts as being read under `tag` until FinishRead.
-  PostPull StartRead(uint64_t tag, MonoTime now);
+  size_t NextBytes() const { return RectBytes(remote_, todo_.front().rect); }
+  // Takes the next chunk; it counts as being read under `tag` until FinishRead. `slot` of the staging, if it
+  // converts.
+  PostPull StartRead(uint64_t tag, size_t slot, MonoTime now);
   // nullopt: no such read.
   std::optional<Read> FinishRead(uint64_t tag);
   void Retry(Chunk chunk) { todo_.push_back(std::move(chunk)); }
-  VerifyUnits StartVerify(uint64_t tag, Chunk chunk);
-  // The chunk verified under `tag` was right; false: no such chunk.
-  bool FinishVerify(uint64_t tag);
+  VerifyUnits StartVerify(uint64_t tag, size_t slot, Chunk chunk);
+  // The chunk verified under `tag`, which was right; nullopt: no such chunk.
+  std::optional<Chunk> FinishVerify(uint64_t tag);
+  // From its slot of the staging to its place.
+  ConvertUnits Convert(const Chunk& chunk, size_t slot) const;
   void Verified(const Chunk& chunk);
   void DropWork() { todo_.clear(); }
   std::map<uint64_t, Read>& reads() { return reads_; }
@@ -110,6 +117,10 @@ class Pull {
     std::vector<uint64_t> checksums;
     int64_t unverified = 0;  // cells; at 0 pages and checksums are dropped
   };
+  absl::Status SetRemote(const v1::Opened& opened);
+  PageMap OurPages() const { return {begun_.rank, 0, begun_.pages}; }
+  // Where the units of a chunk land: their places, or one after the other in the slot.
+  std::vector<ByteRange> Landing(const Chunk& chunk, size_t slot) const;
   absl::Status CheckOffer(const v1::Offer& offer, const UnitRect& rect) const;
   absl::Span<const uint64_t> ChecksumsOf(const Chunk& chunk) const;
 
@@ -118,6 +129,10 @@ class Pull {
   PeerId peer_;
   ReaderState state_ = ReaderState::kOpening;
 
+  KvShard part_;   // of the model
+  KvView view_;    // of it in our pool
+  KvView remote_;  // in the owner's
+  bool inexact_ = false;
   uint64_t lease_ = 0;
   Id128 secret_;
   std::string remote_key_;

@@ -3,6 +3,7 @@
 // Options, counters, states and actions of HandoffReader (reader.h).
 
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -21,7 +22,9 @@ struct ReaderOptions {
       name;  // of this process across its lives: a new epoch under it ends the old one's leases. Empty: none
   std::string fingerprint;
   KvLayout layout;
-  std::vector<int64_t> pages;                        // of each rank
+  KvShard shard;               // what our pools keep of the model; empty: all
+  bool inexact = false;        // KV of another fingerprint or dtype is taken, and said to be so
+  std::vector<int64_t> pages;  // of each rank
   absl::Duration retry_min = absl::Milliseconds(1);  // after `retry`
   absl::Duration retry_max = absl::Milliseconds(20);
   absl::Duration resend_min = absl::Milliseconds(50);  // without an answer
@@ -36,6 +39,9 @@ struct ReaderOptions {
   size_t max_read_bytes = 1 << 20;  // of one read, if a layer of an atom is not larger
   bool wire_verifies = false;       // reads carry their checks and end as DataLoss if one fails
   size_t max_offers = 16384;        // of a pull
+  // Where KV of another dtype lands to be converted: slots one after the other. None: it is refused.
+  RegionId staging_region = 0;
+  size_t staging_slots = 0, staging_slot_bytes = 0;
 };
 
 struct ReaderCounters {
@@ -66,6 +72,11 @@ struct VerifyUnits {
   uint64_t tag = 0;
   std::vector<UnitCheck> units;
 };
+// Store these bytes, which were verified, as another dtype; at once, before any later action.
+struct ConvertUnits {
+  KvDtype from = KvDtype::kF16, to = KvDtype::kF16;
+  std::vector<std::pair<ByteRange, ByteRange>> units;  // from, to; as many elements in each
+};
 // Aborting did not end the reads in half the fence timeout: close the connection, so that they complete as
 // Cancelled. OnReconnected follows if another pull needs one.
 struct ClosePeer {
@@ -77,8 +88,8 @@ struct FenceOverdue {
   HandoffId id;
 };
 
-using ReaderAction = std::variant<WireSend, PostPull, AbortPull, VerifyUnits, ClosePeer, FenceOverdue,
-                                  PullHeld, PullLost, PullFenced>;
+using ReaderAction = std::variant<WireSend, PostPull, AbortPull, VerifyUnits, ConvertUnits, ClosePeer,
+                                  FenceOverdue, PullHeld, PullLost, PullFenced>;
 using ReaderActions = std::vector<ReaderAction>;
 
 }  // namespace baton

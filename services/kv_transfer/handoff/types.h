@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/ids.h"
 #include "common/kv_layout.h"
+#include "services/kv_transfer/handoff/legs.h"
 
 namespace baton {
 
@@ -70,6 +71,7 @@ struct PullBegin {
   std::vector<PageId> pages;
   Id128 digest;       // TokenDigest of the prompt: a Seal that differs is lost
   MonoTime deadline;  // lost if not held by then
+  KvShard part = {};  // one leg's; empty: all that our shard keeps
 };
 // Ends the pull; PullLost follows, and PullFenced if it was not fenced.
 struct PullCancel {
@@ -91,6 +93,7 @@ struct OwnEnded {
 struct PullHeld {
   HandoffId id;
   TokenId first_token = 0;
+  bool inexact = false;  // computed under another fingerprint, or stored in another dtype
 };
 // The pages must not be attended to. Unless `fenced`, late reads may still write into them until PullFenced.
 struct PullLost {

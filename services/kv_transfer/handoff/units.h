@@ -1,8 +1,9 @@
 #pragma once
 
-// Arithmetic of units: which bytes of a pool a rectangle (tokens x layers) of a sequence is, in the one order
-// that offers, pulls and checksums share: atom, layer, unit. In the last atom of a sequence only the valid
-// rows count (docs/kv_layout.md).
+// Arithmetic of units: which bytes of a pool a rectangle (tokens x layers of a
+// view) of a sequence is, in the one order that offers, pulls and checksums
+// share: atom, layer, unit. In the last atom of a sequence only the valid rows
+// count (docs/kv_layout.md).
 
 #include <cstdint>
 #include <vector>
@@ -11,12 +12,13 @@
 #include "absl/types/span.h"
 #include "common/ids.h"
 #include "common/kv_layout.h"
+#include "services/kv_transfer/handoff/kv_view.h"
 #include "services/kv_transfer/transport/transport.h"
 
 namespace baton {
 
-// Tokens [begin, end) of layers [first_layer, end_layer). `begin` is a multiple of kAtomTokens; `end` as
-// well, but for the end of the sequence.
+// Tokens [begin, end) of layers [first_layer, end_layer). `begin` is a multiple
+// of kAtomTokens; `end` as well, but for the end of the sequence.
 struct UnitRect {
   int64_t begin = 0, end = 0;
   int32_t first_layer = 0, end_layer = 0;
@@ -29,37 +31,44 @@ struct UnitRect {
   bool empty() const { return begin >= end || first_layer >= end_layer; }
 };
 
-// Whether `rect` is not empty, aligned, and within a sequence of `tokens` tokens of `layout`; why not.
-absl::Status CheckRect(const KvLayout& layout, const UnitRect& rect, int64_t tokens);
+// Whether `rect` is not empty, aligned, and within a sequence of `tokens`
+// tokens; why not.
+absl::Status CheckRect(const KvView& view, const UnitRect& rect, int64_t tokens);
 // The part of `rect` with tokens in [begin, end).
 UnitRect Clip(const UnitRect& rect, int64_t begin, int64_t end);
-size_t RectBytes(const KvLayout& layout, const UnitRect& rect);
-size_t RectUnits(const KvLayout& layout, const UnitRect& rect);
-// Rectangles that make up `rect` in its order, each of at most `max_bytes` if one layer of one atom is.
-std::vector<UnitRect> SplitRect(const KvLayout& layout, const UnitRect& rect, size_t max_bytes);
+size_t RectBytes(const KvView& view, const UnitRect& rect);
+size_t RectUnits(const KvView& view, const UnitRect& rect);
+// Rectangles that make up `rect` in its order, each of at most `max_bytes` if
+// one layer of one atom is.
+std::vector<UnitRect> SplitRect(const KvView& view, const UnitRect& rect, size_t max_bytes);
 
-// Pages of a sequence in `region` (a rank's pool: page p begins at byte p * PageBytes); pages[0] holds token
-// `first_token`, a multiple of PageTokens.
+// Pages of a sequence in `region` (a rank's pool: page p begins at byte p *
+// PageBytes); pages[0] holds token `first_token`, a multiple of PageTokens.
 struct PageMap {
   RegionId region = 0;
   int64_t first_token = 0;
   absl::Span<const PageId> pages;
 };
 // The bytes of `rect`, neighbours merged.
-std::vector<ByteRange> RectRanges(const KvLayout& layout, const UnitRect& rect, const PageMap& map);
-std::vector<CopyOp> RectCopies(const KvLayout& layout, const UnitRect& rect, const PageMap& remote,
-                               const PageMap& local);
+std::vector<ByteRange> RectRanges(const KvView& view, const UnitRect& rect, const PageMap& map);
+// The two pools may differ in page size and in what they keep.
+std::vector<CopyOp> RectCopies(const UnitRect& rect, const KvView& remote_view, const PageMap& remote,
+                               const KvView& local_view, const PageMap& local);
 
-// The bytes of `rect` as RectRanges lists them, unit by unit, with their checksums (as many as RectUnits).
-std::vector<RangeCheck> RectRangeChecks(const KvLayout& layout, const UnitRect& rect,
+// The bytes of `rect` as RectRanges lists them, unit by unit, with their
+// checksums (as many as RectUnits).
+std::vector<RangeCheck> RectRangeChecks(const KvView& view, const UnitRect& rect,
                                         absl::Span<const uint64_t> checksums);
+
+// The units of `rect`, one by one; of the last atom only the valid rows.
+std::vector<ByteRange> RectUnitRanges(const KvView& view, const UnitRect& rect, const PageMap& map);
 
 struct UnitCheck {
   ByteRange range;
   uint64_t checksum = 0;
 };
 // The units of `rect` with their expected checksums (as many as RectUnits).
-std::vector<UnitCheck> RectChecks(const KvLayout& layout, const UnitRect& rect, const PageMap& map,
+std::vector<UnitCheck> RectChecks(const KvView& view, const UnitRect& rect, const PageMap& map,
                                   absl::Span<const uint64_t> checksums);
 
 // A set of (atom, layer) cells.

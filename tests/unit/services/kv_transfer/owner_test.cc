@@ -75,9 +75,18 @@ TEST_F(OwnerTest, RefusesOtherFingerprintLayoutRankAndTokensInWords) {
   };
   EXPECT_THAT(refused([](v1::Open& o) { o.set_fingerprint("other"); }), HasSubstr("fingerprints differ"));
   EXPECT_THAT(refused([](v1::Open& o) { o.mutable_layout()->set_layers(4); }),
-              HasSubstr("layers is 3 at the owner, 4"));
-  EXPECT_THAT(refused([](v1::Open& o) { o.mutable_layout()->set_atoms_per_page(1); }),
-              HasSubstr("atoms per page"));
+              HasSubstr("the owner keeps layers [0, 3) of KV heads [0, 2), the reader wants layers [0, 4)"));
+  EXPECT_THAT(refused([](v1::Open& o) {
+                ToProto(KvShard{0, 3, 1, 3}, o.mutable_part());
+              }),
+              HasSubstr("the reader wants layers [0, 3) of KV heads [1, 3)"));
+  EXPECT_THAT(refused([](v1::Open& o) {
+                ToProto(KvShard{0, 3, 1, 1}, o.mutable_part());
+              }),
+              HasSubstr("KV heads [1, 1)"));
+  EXPECT_THAT(refused([](v1::Open& o) { o.mutable_layout()->set_atoms_per_page(0); }),
+              HasSubstr("impossible KV layout"));
+  EXPECT_THAT(refused([](v1::Open& o) { o.mutable_layout()->set_head_dim(8); }), HasSubstr("head dimension"));
   EXPECT_THAT(refused([](v1::Open& o) { o.mutable_layout()->set_dtype(2); }), HasSubstr("dtype"));
   EXPECT_THAT(refused([](v1::Open& o) { o.set_reader_rank(1); }), HasSubstr("ranks"));
   EXPECT_THAT(refused([](v1::Open& o) { o.set_end_token(56); }), HasSubstr("out of range"));

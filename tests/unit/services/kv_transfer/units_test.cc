@@ -50,7 +50,7 @@ TEST(RectCopies, ListTheSameBytesAsRangesInTheSameOrder) {
   const std::vector<PageId> local = {3, 0, 7};
   const UnitRect rect{16, 69, 0, 2};
   const PageMap remote{5, 0, kPages};
-  const auto copies = RectCopies(kSmallLayout, rect, remote, {0, 0, local});
+  const auto copies = RectCopies(rect, kSmallLayout, remote, kSmallLayout, {0, 0, local});
   size_t total = 0;
   for (const CopyOp& op : copies) total += op.length;
   EXPECT_EQ(total, RectBytes(kSmallLayout, rect));
@@ -67,7 +67,8 @@ TEST(RectCopies, ListTheSameBytesAsRangesInTheSameOrder) {
 
 TEST(RectCopies, CountsPagesFromTheFirstTokenOfTheMap) {
   const std::vector<PageId> remote_tail = {9};  // holds tokens from 64 on
-  const auto copies = RectCopies(kSmallLayout, {64, 80, 0, 3}, {0, 64, remote_tail}, {0, 0, kPages});
+  const auto copies =
+      RectCopies({64, 80, 0, 3}, kSmallLayout, {0, 64, remote_tail}, kSmallLayout, {0, 0, kPages});
   ASSERT_EQ(copies.size(), 1u);
   EXPECT_EQ(copies[0].remote_offset, 9 * kSmallLayout.PageBytes());
   EXPECT_EQ(copies[0].local_offset, 9 * kSmallLayout.PageBytes());
