@@ -27,6 +27,7 @@ void Faults::Schedule() {
   Sometime(plan.router_faults, &Faults::DisturbRouter);
   Sometime(plan.drains, &Faults::DrainWorker);
   Sometime(plan.role_flips, &Faults::FlipRole);
+  Sometime(plan.moves, &Faults::MoveStream);
   context_.queue->After(kWorld, plan.calm ? absl::ZeroDuration() : plan.active, [this] { Heal(); });
 }
 
@@ -156,6 +157,13 @@ void Faults::FlipRole() {
   Note("role flip", worker->name());
   worker->SetRole(other);
   context_.queue->After(kWorld, absl::Seconds(2), [worker, own] { worker->SetRole(own); });
+}
+
+void Faults::MoveStream() {
+  SimRouter* router = (*routers_)[prng_.Below(routers_->size())].get();
+  const uint64_t which = prng_.Next();
+  if (router->alive())
+    context_.queue->After(router->node(), absl::ZeroDuration(), [router, which] { router->MoveAny(which); });
 }
 
 void Faults::Heal() {

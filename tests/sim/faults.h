@@ -31,6 +31,7 @@ class Faults {
   void DisturbRouter();
   void DrainWorker();
   void FlipRole();
+  void MoveStream();
   void Heal();
   void ReviveLater(SimWorker* worker, absl::Duration after);
   SimWorker* AnyWorker();

@@ -25,8 +25,9 @@ FaultPlan DrawFaults(Prng& prng) {
   if (prng.Chance(300)) plan.partitions = static_cast<int>(prng.Range(1, 4));
   if (prng.Chance(350)) plan.call_breaks = static_cast<int>(prng.Range(1, 8));
   if (prng.Chance(200)) plan.router_faults = static_cast<int>(prng.Range(1, 2));
-  if (prng.Chance(100)) plan.drains = 1;
+  if (prng.Chance(150)) plan.drains = 1;
   if (prng.Chance(100)) plan.role_flips = 1;
+  if (prng.Chance(400)) plan.moves = static_cast<int>(prng.Range(4, 60));
   return plan;
 }
 

@@ -50,6 +50,7 @@ struct FaultPlan {
   absl::Duration slow_fence = absl::Seconds(2);
   int crashes = 0, deaths = 0, pauses = 0, partitions = 0, call_breaks = 0, router_faults = 0, drains = 0;
   int role_flips = 0;
+  int moves = 0;  // of running streams to another rank; no fault, but what faults shall meet
   absl::Duration active = absl::Seconds(6);  // afterwards everything heals
 };
 

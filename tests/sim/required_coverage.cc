@@ -28,13 +28,17 @@ void AddHandoff(Names* all) {
 
 void AddWorker(Names* all) {
   Add(all, "engine/command/",
-      {"serve", "prefill", "reserve", "adopt", "recompute", "fenced", "cancel", "release"});
-  Add(all, "engine/event/", {"token", "reserved", "computed", "prefilled", "failed"});
+      {"serve", "prefill", "reserve", "adopt", "recompute", "fenced", "cancel", "release", "fetch", "publish",
+       "share"});
+  Add(all, "engine/event/", {"token", "reserved", "computed", "shared", "prefilled", "failed"});
   Add(all, "engine/", {"preempted", "prefix hit"});
-  Add(all, "worker/emits/", {"accepted", "token", "finished", "first token", "handoff ended"});
+  Add(all, "worker/emits/",
+      {"accepted", "token", "finished", "first token", "handoff ended", "shared", "fetched"});
   const Names ends = {"OK", "ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "UNAVAILABLE"};
   Add(all, "worker/decode ends/", ends);
   Add(all, "worker/prefill ends/", ends);
+  Add(all, "worker/share ends/", {"OK", "CANCELLED", "RESOURCE_EXHAUSTED"});
+  Add(all, "worker/fetch ends/", {"OK", "CANCELLED", "RESOURCE_EXHAUSTED", "UNAVAILABLE"});
   Add(all, "worker/", {"refused", "superseded", "reader too slow", "call broken", "out of time"});
 }
 
@@ -46,6 +50,9 @@ void AddRouter(Names* all) {
   Add(all, "placement/", {"split", "direct", "none"});
   Add(all, "router/", {"event of an old attempt", "ended quietly", "reader too slow", "worker silent"});
   Add(all, "stream/", {"held", "recomputed"});
+  Add(all, "move/",
+      {"begun", "done", "done after a drain", "given up", "fetch held", "fetch lost", "nothing shared",
+       "another round", "taken over while fetching", "taken over while switching"});
   Add(all, "client/end/", {"OK", "CANCELLED", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "UNAVAILABLE"});
   Add(all, "client/", {"token again after reconnection"});
 }
@@ -60,7 +67,7 @@ void AddFaults(Names* all) {
     Add(all, absl::StrCat("wire/", verb, "/"), {"lost", "duplicated", "late", "cut off"});
   }
   Add(all, "wire/", {"bytes/corrupted", "bytes/landed after abort", "busy", "slow fence"});
-  for (const char* call : {"decode", "prefill", "watch"}) {
+  for (const char* call : {"decode", "prefill", "share", "fetch", "watch"}) {
     Add(all, absl::StrCat("call/", call, "/"),
         {"broken at client", "broken at server", "half open at client", "half open at server", "stalled"});
   }

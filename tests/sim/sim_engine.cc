@@ -100,13 +100,17 @@ void SimEngine::OnEngineEvent(EngineEvent event) {
                               ": the engine failed: ", std::string(failed->status.message()));
   }
   std::vector<uint64_t> checksums;
-  if (const auto* computed = std::get_if<ComputedEvent>(&event)) checksums = Checksums(*computed);
+  if (const auto* computed = std::get_if<ComputedEvent>(&event))
+    checksums = Checksums(*computed, prompts_.at(computed->id));
+  if (const auto* shared = std::get_if<SharedEvent>(&event)) {
+    checksums =
+        Checksums({shared->id, 0, shared->tokens, 0, shared->layers, shared->pages, true}, shared->tokens);
+  }
   emitted_.push_back({std::move(event), std::move(checksums)});
 }
 
-std::vector<uint64_t> SimEngine::Checksums(const ComputedEvent& event) {
+std::vector<uint64_t> SimEngine::Checksums(const ComputedEvent& event, int64_t tokens) {
   const KvLayout& layout = runner_.kv_layout();
-  const int64_t tokens = prompts_.at(event.id);
   const auto [begin, end] = Offerable(event.begin, event.end, tokens);
   std::vector<uint64_t> checksums;
   for (int64_t token = begin; token < end; token += kAtomTokens) {

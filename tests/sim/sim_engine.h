@@ -39,7 +39,7 @@ class SimEngine final : public EngineEventSink {
   void Kick();
   void Turn();
   void Check();
-  std::vector<uint64_t> Checksums(const ComputedEvent& event);
+  std::vector<uint64_t> Checksums(const ComputedEvent& event, int64_t tokens);
 
   const Context& context_;
   const NodeId node_;

@@ -14,6 +14,7 @@ router::SessionConfig Config(const WorldOptions& options) {
   config.first_token_timeout = absl::Seconds(10);
   config.stall_timeout = absl::Seconds(8);
   config.retry_backoff = options.retry_backoff;
+  config.move_timeout = absl::Seconds(3);
   return config;
 }
 
@@ -82,6 +83,7 @@ void SimRouter::Tick() {
   context_.queue->After(node_, kTick, [this] { Tick(); });
   if (life_->table.Tick(Now())) context_.coverage->Hit("router/worker silent");
   OnAdmission(life_->admission.Tick(Now()));
+  MoveDraining();
 }
 
 void SimRouter::Connect(Client* client, absl::Duration delay) {
@@ -105,6 +107,7 @@ void SimRouter::OnRequest(Client* client) {
       life_->streams.try_emplace(request.stream, client, claim, Config(*context_.options), spec);
   context_.checker->Require(added, name_, ": an older claim of the stream was not given up");
   Stream& stream = it->second;
+  stream.move_id = context_.network->prng()->Id();
   stream.ticket = life_->next_ticket++;
   life_->tickets[stream.ticket] = request.stream;
   const uint64_t tokens = request.spec.tokens.size() + request.spec.max_tokens;
@@ -161,8 +164,10 @@ void SimRouter::OnClientGone(const StreamId& id) {
 
 void SimRouter::EndStream(Stream& stream) {
   const router::AdmissionTicket ticket = stream.ticket;
-  CancelCall(stream, true);
-  CancelCall(stream, false);
+  CancelMove(stream);
+  CancelCall(stream, stream.decode, true);
+  CancelCall(stream, stream.next, true);
+  CancelCall(stream, stream.prefill, false);
   life_->tickets.erase(ticket);
   life_->streams.erase(stream.request().stream);
   OnAdmission(life_->admission.Leave(ticket, Now()));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "services/router/policy/admission.h"
+#include "services/router/policy/drain_moves.h"
 #include "services/router/policy/placement.h"
 #include "services/router/policy/stream_session.h"
 #include "services/router/policy/worker_table.h"
@@ -30,7 +31,8 @@ class SimRouter {
   bool alive() const { return life_ != nullptr; }
   void Start();
   void Crash();
-  void ShutDown();  // its grace time is over: every stream ends in an error
+  void MoveAny(uint64_t which);  // some stream that decodes, to some rank that could take it
+  void ShutDown();               // its grace time is over: every stream ends in an error
 
   // The client connects under its present claim, and its request arrives after `delay`.
   void Connect(Client* client, absl::Duration delay);
@@ -56,11 +58,24 @@ class SimRouter {
   router::SessionActions Place(Stream& stream, const router::Place& place);
   router::SessionActions OpenDecode(Stream& stream, const router::OpenDecode& open);
   router::SessionActions OpenPrefill(Stream& stream, const router::OpenPrefill& open);
+  router::SessionActions OpenShare(Stream& stream, const router::OpenShare& open);
+  router::SessionActions OpenFetch(Stream& stream, const router::OpenFetch& open);
+  void OnMoveEnded(Stream& stream, const router::MoveEnded& ended);
+  void MoveDraining();
+  void Move(const StreamId& id, router::RankRef target, bool draining);
+  PrefixMove Moving(const Stream& stream, uint32_t round, const std::vector<TokenId>& emitted) const;
+  void CancelMove(Stream& stream);
+  // A call of a move's round; `feed` gets its events.
+  using FeedMove = std::function<router::SessionActions(Stream&, const CallEvent&)>;
+  using FeedEnd = std::function<router::SessionActions(Stream&, const absl::Status&)>;
+  Calls::Id OpenMoveCall(const Stream& stream, SimWorker* worker, const char* what,
+                         std::function<void(Calls::Id, SimWorker::OnCallEvent)> serve, FeedMove feed,
+                         FeedEnd end);
   void OnDecodeEvent(const StreamId& id, uint32_t claim, Attempt attempt, const CallEvent& event,
                      const Epoch& epoch);
   void OnPrefillEvent(const StreamId& id, uint32_t claim, Attempt attempt, const CallEvent& event);
   void ForgetCall(std::optional<RouterCall>& call, Attempt attempt);
-  void CancelCall(Stream& stream, bool decode);
+  void CancelCall(Stream& stream, std::optional<RouterCall>& call, bool decode);
   void EmitToken(Stream& stream, const router::StreamToken& token);
   void Take(const StreamId& id, uint32_t claim);  // a slow reader takes a token
   void FileTimer(Stream& stream);

@@ -28,6 +28,10 @@ struct SimRouter::Stream {
   router::AdmissionTicket ticket = 0;
   bool admitted = false;
   std::optional<RouterCall> decode, prefill;
+  std::optional<RouterCall> next;         // the decode call of a move's target
+  std::optional<Calls::Id> share, fetch;  // of a move under way
+  Id128 move_id;
+  bool draining = false;  // the move under way is a drain's
   Attempt token_attempt;  // of the event being fed: whose token it really is
   int64_t untaken = 0;
   bool taking = false;
@@ -37,10 +41,12 @@ struct SimRouter::Stream {
 };
 
 struct SimRouter::Life {
-  Life(const router::AdmissionConfig& admission) : table(router::WorkerTableConfig{}), admission(admission) {}
+  Life(const router::AdmissionConfig& admission)
+      : table(router::WorkerTableConfig{}), admission(admission), drain_moves({.max_moving = 4}) {}
 
   router::WorkerTable table;
   router::Admission admission;
+  router::DrainMoves drain_moves;
   router::AdmissionTicket next_ticket = 1;
   std::map<StreamId, Stream> streams;
   std::map<router::AdmissionTicket, StreamId> tickets;

@@ -79,8 +79,15 @@ router::SessionActions SimRouter::Act(Stream& stream, const router::SessionActio
   if (const auto* place = std::get_if<router::Place>(&action)) return Place(stream, *place);
   if (const auto* open = std::get_if<router::OpenDecode>(&action)) return OpenDecode(stream, *open);
   if (const auto* open = std::get_if<router::OpenPrefill>(&action)) return OpenPrefill(stream, *open);
-  if (std::holds_alternative<router::CancelDecode>(action)) CancelCall(stream, true);
-  if (std::holds_alternative<router::CancelPrefill>(action)) CancelCall(stream, false);
+  if (const auto* open = std::get_if<router::OpenShare>(&action)) return OpenShare(stream, *open);
+  if (const auto* open = std::get_if<router::OpenFetch>(&action)) return OpenFetch(stream, *open);
+  if (std::holds_alternative<router::CancelMove>(action)) CancelMove(stream);
+  if (const auto* ended = std::get_if<router::MoveEnded>(&action)) OnMoveEnded(stream, *ended);
+  if (const auto* cancel = std::get_if<router::CancelDecode>(&action)) {
+    const bool next = stream.next && stream.next->attempt == cancel->attempt;
+    CancelCall(stream, next ? stream.next : stream.decode, true);
+  }
+  if (std::holds_alternative<router::CancelPrefill>(action)) CancelCall(stream, stream.prefill, false);
   if (const auto* emit = std::get_if<router::EmitToken>(&action)) EmitToken(stream, emit->token);
   if (const auto* finish = std::get_if<router::Finish>(&action))
     stream.client->OnFinish(stream.claim, finish->reason);
@@ -139,12 +146,20 @@ router::SessionActions SimRouter::OpenDecode(Stream& stream, const router::OpenD
   const auto on_end = [this, id, claim, attempt](const absl::Status& status) {
     Drive(id, claim, [&](Stream& s) {
       ForgetCall(s.decode, attempt);
-      return s.session.DecodeEnded(attempt, status, Now());
+      ForgetCall(s.next, attempt);
+      const Attempt before = s.session.attempt();
+      router::SessionActions actions = s.session.DecodeEnded(attempt, status, Now());
+      if (s.session.attempt() != before && !s.session.done()) {
+        const bool fetching = std::holds_alternative<router::CancelMove>(actions.front());
+        context_.coverage->Hit(fetching ? "move/taken over while fetching"
+                                        : "move/taken over while switching");
+      }
+      return actions;
     });
   };
   const Calls::Id call_id =
       context_.calls->Open(node_, worker->node(), "decode", {on_end}, std::move(server));
-  stream.decode = RouterCall{call_id, attempt, open.target, tokens};
+  (open.moved ? stream.next : stream.decode) = RouterCall{call_id, attempt, open.target, tokens};
   life_->table.Charge(open.target, 1, tokens);
   return {};
 }
@@ -221,8 +236,7 @@ void SimRouter::ForgetCall(std::optional<RouterCall>& call, Attempt attempt) {
   call.reset();
 }
 
-void SimRouter::CancelCall(Stream& stream, bool decode) {
-  std::optional<RouterCall>& call = decode ? stream.decode : stream.prefill;
+void SimRouter::CancelCall(Stream& stream, std::optional<RouterCall>& call, bool decode) {
   if (!call) return;
   life_->table.Discharge(call->rank, 1, call->tokens);
   // What is under way still arrives for a while after a cancel, and then the end, as with gRPC.

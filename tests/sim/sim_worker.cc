@@ -143,6 +143,26 @@ void SimWorker::ServePrefill(Calls::Id id, PrefillCall call, absl::Duration time
   Flush();
 }
 
+void SimWorker::BeginMove(Calls::Id id, PrefixMove* move, absl::Duration timeout, OnCallEvent on_event,
+                          const char* kind) {
+  if (timeout < absl::InfiniteDuration()) move->deadline = Now() + timeout;
+  Attempt& highest = life_->highest[move->id];
+  highest = std::max(highest, move->attempt);
+  life_->calls[id] = {move->id, move->attempt, std::move(on_event), kind};
+}
+
+void SimWorker::ServeShare(Calls::Id id, ShareCall call, absl::Duration timeout, OnCallEvent on_event) {
+  BeginMove(id, &call.move, timeout, std::move(on_event), "share");
+  life_->core.OnShare(id, std::move(call), Now());
+  Flush();
+}
+
+void SimWorker::ServeFetch(Calls::Id id, FetchCall call, absl::Duration timeout, OnCallEvent on_event) {
+  BeginMove(id, &call.move, timeout, std::move(on_event), "fetch");
+  life_->core.OnFetch(id, std::move(call), Now());
+  Flush();
+}
+
 StreamId SimWorker::AsSeen(StreamId stream, Attempt attempt) const {
   if (context_.Mutated(Mutation::kServeSuperseded)) stream.lo += attempt.claim * 1000003u + attempt.n;
   return stream;

@@ -18,7 +18,7 @@ namespace baton::sim {
 
 class SimWorker {
  public:
-  // What a Decode or Prefill call's client hears, at the client.
+  // What a call's client hears, at the client.
   using OnCallEvent = std::function<void(const CallEvent&, const Epoch& epoch)>;
   using OnReport = std::function<void(const router::WorkerReport&)>;
 
@@ -39,6 +39,8 @@ class SimWorker {
   // The server's side of a call. The caller makes it with Calls::Open.
   void ServeDecode(Calls::Id id, DecodeCall call, absl::Duration timeout, OnCallEvent on_event);
   void ServePrefill(Calls::Id id, PrefillCall call, absl::Duration timeout, OnCallEvent on_event);
+  void ServeShare(Calls::Id id, ShareCall call, absl::Duration timeout, OnCallEvent on_event);
+  void ServeFetch(Calls::Id id, FetchCall call, absl::Duration timeout, OnCallEvent on_event);
   void ServeWatch(Calls::Id id, OnReport on_report);
   void OnBroken(Calls::Id id);
   void OnSent(Calls::Id id, int64_t n);
@@ -53,6 +55,8 @@ class SimWorker {
 
  private:
   struct Life;
+  void BeginMove(Calls::Id id, PrefixMove* move, absl::Duration timeout, OnCallEvent on_event,
+                 const char* kind);
   void Flush();
   void Act(WorkerAction action);
   void Emit(const EmitEvent& emit);

@@ -20,6 +20,8 @@ struct Surroundings {
 int Up(const Surroundings& here, UpOptions options);
 int Down(const Surroundings& here, const DownOptions& options);
 int Status(const Surroundings& here, const StatusOptions& options);
+int Streams(const Surroundings& here, const StatusOptions& options);
+int Migrate(const Surroundings& here, const MigrateOptions& options);
 int Logs(const Surroundings& here, const LogsOptions& options);
 int Chat(const Surroundings& here, const ChatOptions& options);
 

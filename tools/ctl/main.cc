@@ -76,6 +76,10 @@ int Main(const std::vector<std::string>& words) {
     return RunParsed(command, ParseDown(rest), [&](const DownOptions& down) { return Down(here, down); });
   if (command == "status")
     return RunParsed(command, ParseStatus(rest), [&](const StatusOptions& s) { return Status(here, s); });
+  if (command == "streams")
+    return RunParsed(command, ParseStreams(rest), [&](const StatusOptions& s) { return Streams(here, s); });
+  if (command == "migrate")
+    return RunParsed(command, ParseMigrate(rest), [&](const MigrateOptions& m) { return Migrate(here, m); });
   if (command == "logs")
     return RunParsed(command, ParseLogs(rest), [&](const LogsOptions& logs) { return Logs(here, logs); });
   if (command == "chat")

@@ -80,6 +80,19 @@ absl::StatusOr<StatusOptions> ParseStatus(Words words) {
   return status;
 }
 
+absl::StatusOr<StatusOptions> ParseStreams(Words words) {
+  return ParseStatus(words);
+}
+
+absl::StatusOr<MigrateOptions> ParseMigrate(Words words) {
+  BATON_ASSIGN_OR_RETURN(const Arguments arguments, Arguments::Parse(words, {"name"}, {}));
+  if (arguments.positional().size() != 2)
+    return absl::InvalidArgumentError("name a stream and the rank it shall go to: STREAM WORKER/RANK");
+  MigrateOptions migrate{.stream = arguments.positional()[0], .to = arguments.positional()[1]};
+  BATON_ASSIGN_OR_RETURN(migrate.name, ParseName(arguments));
+  return migrate;
+}
+
 absl::StatusOr<LogsOptions> ParseLogs(Words words) {
   BATON_ASSIGN_OR_RETURN(const Arguments arguments, Arguments::Parse(words, {"name", "n"}, {"f"}));
   if (arguments.positional().size() > 1)

@@ -59,12 +59,20 @@ struct ChatOptions {
   std::optional<int> seed;
 };
 
+struct MigrateOptions {
+  std::string name = "default";
+  std::string stream;  // an id, or how one begins
+  std::string to;      // WORKER or WORKER/RANK
+};
+
 using Words = absl::Span<const std::string>;
 
 // Each: INVALID_ARGUMENT names the option at fault. `cores` decides the default number of threads.
 absl::StatusOr<UpOptions> ParseUp(Words words, int cores);
 absl::StatusOr<DownOptions> ParseDown(Words words);
 absl::StatusOr<StatusOptions> ParseStatus(Words words);
+absl::StatusOr<StatusOptions> ParseStreams(Words words);
+absl::StatusOr<MigrateOptions> ParseMigrate(Words words);
 absl::StatusOr<LogsOptions> ParseLogs(Words words);
 absl::StatusOr<ChatOptions> ParseChat(Words words);
 

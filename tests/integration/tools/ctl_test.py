@@ -101,6 +101,23 @@ class CtlTest(unittest.TestCase):
         self.assertEqual(unknown.returncode, 1)
         self.assertIn("there are decode-0, decode-1, prefill-0, router, supervisor", unknown.stderr)
 
+    def test_streams_and_migrate(self):
+        self.assertEqual(self.ctl("streams").returncode, 3)
+        self.assertEqual(self.ctl("migrate", "aa", "decode-1").returncode, 3)
+        self.assertEqual(self.up().returncode, 0)
+        table = self.ctl("streams").stdout
+        for expected in ("MOVABLE", "a" * 32, "decode-0", "yes", "has not begun to decode"):
+            self.assertIn(expected, table)
+        self.assertEqual(len(json.loads(self.ctl("streams", "--json").stdout)["streams"]), 2)
+        moved = self.ctl("migrate", "aaa", "decode-1/0")
+        self.assertEqual(moved.stdout, f"moved {'a' * 32} from decode-0/0 to decode-1/0 in 1.5 ms\n", moved.stderr)
+        for words, expected in ((("a", "decode-1"), "several streams begin with 'a'"), (("b", "decode-1"), "./baton streams lists"),
+                                (("aaa", "nowhere"), "not moved: no worker is called 'nowhere'"), (("aaa",), "./baton migrate --help")):
+            with self.subTest(words=words):
+                failed = self.ctl("migrate", *words)
+                self.assertEqual(failed.returncode, 1)
+                self.assertIn(expected, failed.stderr)
+
     def test_chat(self):
         self.assertIn("./baton up", self.ctl("chat", "hello").stderr)
         self.assertEqual(self.up().returncode, 0)

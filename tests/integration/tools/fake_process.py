@@ -17,6 +17,11 @@ role = os.path.basename(sys.argv[0]).removeprefix("baton-")
 name = flags.get("name", "router")
 
 
+STREAMS = [{"id": "a" * 32, "worker": "decode-0", "rank": 0, "prompt_tokens": 5, "tokens": 12, "movable": True},
+           {"id": "ab" + "0" * 30, "worker": "decode-1", "rank": 0, "prompt_tokens": 7, "tokens": 0, "movable": False,
+            "why_not": "the stream has not begun to decode yet"}]
+
+
 def workers():
     with open(flags["workers_file"]) as file:
         return file.read().split()
@@ -46,10 +51,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, json.dumps({"data": [{"id": "fake"}]}))
         if self.path == "/baton/status":
             return self.answer(200, json.dumps(status()))
+        if self.path == "/baton/streams":
+            return self.answer(200, json.dumps({"streams": STREAMS}))
         return self.answer(404, "{}")
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/baton/migrate":
+            if body["to"] == "nowhere":
+                return self.answer(404, json.dumps({"error": {"message": "no worker is called 'nowhere'"}}))
+            return self.answer(200, json.dumps({"stream": body["stream"], "from": "decode-0/0", "to": body["to"], "ms": 1.5}))
         if not workers():
             return self.answer(503, json.dumps({"error": {"message": "no worker is ready"}}))
         if os.environ.get("FAKE_SMALL") and len(body.get("prompt", "")) > 100:
