@@ -64,8 +64,10 @@ std::string MoveLine(const std::string& answer) {
   const json::value value = json::parse(answer, error);
   if (error || !value.is_object()) return "moved";
   const json::object& moved = value.get_object();
-  return absl::StrCat("moved ", Text(moved, "stream"), " from ", Text(moved, "from"), " to ",
-                      Text(moved, "to"), " in ", Text(moved, "ms"), " ms");
+  const json::value* ms = moved.if_contains("ms");
+  const double took = ms != nullptr && ms->is_number() ? ms->to_number<double>() : 0;
+  return absl::StrFormat("moved %s from %s to %s in %.1f ms", Text(moved, "stream"), Text(moved, "from"),
+                         Text(moved, "to"), took);
 }
 
 }  // namespace baton::ctl
