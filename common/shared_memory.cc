@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -17,6 +18,9 @@
 
 namespace baton {
 namespace {
+
+// Of Linux 5.14; older ones refuse them, and pages are entered when they are first touched.
+constexpr int kPopulateRead = 22, kPopulateWrite = 23;
 
 // Nobody may change the size any more, nor this.
 constexpr int kSealed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
@@ -70,6 +74,7 @@ absl::StatusOr<std::unique_ptr<SharedMemory>> SharedMemory::Create(size_t bytes)
       new SharedMemory(file.Release(), static_cast<std::byte*>(data), bytes));
   madvise(data, bytes, MADV_HUGEPAGE);
   if (fallocate(memory->file_, 0, 0, static_cast<off_t>(bytes)) != 0) return refuse("fallocate");
+  madvise(data, bytes, kPopulateWrite);
   if (fcntl(memory->file_, F_ADD_SEALS, kSealed) != 0) return refuse("seal");
   memory->name_ = {{}, getpid(), memory->file_, InodeOf(memory->file_), bytes};
   ReadHost(memory->name_.host);
@@ -103,6 +108,11 @@ absl::StatusOr<std::unique_ptr<SharedMapping>> SharedMapping::Open(const SharedM
   if (data == MAP_FAILED) return Error("mmap");
   return std::unique_ptr<SharedMapping>(
       new SharedMapping(process.Release(), static_cast<const std::byte*>(data), name.bytes));
+}
+
+void SharedMapping::Populate(size_t offset, size_t bytes) const {
+  if (offset >= size_) return;
+  madvise(const_cast<std::byte*>(data_) + offset, std::min(bytes, size_ - offset), kPopulateRead);
 }
 
 SharedMapping::~SharedMapping() {

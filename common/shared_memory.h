@@ -57,6 +57,9 @@ class SharedMapping {
   SharedMapping& operator=(const SharedMapping&) = delete;
 
   absl::Span<const std::byte> span() const { return {data_, size_}; }
+  // Has the kernel enter bytes [offset, offset + bytes) into the page tables now, rather than at first sight;
+  // takes about a millisecond for 32 MiB. A hint: failure is ignored.
+  void Populate(size_t offset, size_t bytes) const;
   // Becomes readable when the process that shares it has ended.
   int process_end() const { return process_; }
 

@@ -57,6 +57,7 @@ absl::StatusOr<std::unique_ptr<KvPair>> KvPair::Start(const KvCase& kv) {
   pair->endpoint_ = hello.endpoint;
   BATON_ASSIGN_OR_RETURN(pair->pool_, BenchPool::Create(kv));
   BATON_ASSIGN_OR_RETURN(pair->theirs_, SharedMapping::Open(hello.memory));
+  pair->theirs_->Populate(0, pair->theirs_->span().size());
   pair->waiter_ = std::make_unique<Waiter>();
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<Transport> wire,
                          NewFastWire({.choice = kv.wire, .shared = {&pair->pool_->memory()}}, &pair->clock_));

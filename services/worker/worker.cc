@@ -209,6 +209,7 @@ WorkerStatus Worker::Status() const {
                       .health = Health(),
                       .counters = view.counters,
                       .handoff = impl_->node->stats(),
+                      .kv_links = impl_->node->links(),
                       .open_calls = view.open_calls,
                       .jobs = view.jobs};
   for (const auto& rank : impl_->ranks) status.ranks.push_back(rank->engine.Load());

@@ -58,6 +58,7 @@ struct WorkerStatus {
   std::vector<EngineLoad> ranks;
   WorkerCounters counters;
   HandoffNode::Stats handoff;
+  std::vector<WireLink> kv_links;  // to the owners read from
   size_t open_calls = 0;
   size_t jobs = 0;
 };

@@ -88,6 +88,17 @@ void CollectHandoffs(const HandoffNode::Stats& stats, MetricSnapshot& out) {
   out.Gauge("baton_handoff_pulls", "Pulls under way").Add(static_cast<double>(stats.pulls));
 }
 
+void CollectLinks(const WorkerStatus& status, MetricSnapshot& out) {
+  const auto labels = [](const WireLink& link) {
+    return MetricLabels{{"peer", link.endpoint}, {"wire", link.wire}};
+  };
+  out.Gauge("baton_kv_wire_gigabytes_per_second",
+            "What the probe of a wire to a peer measured when it was chosen; wire \"none\": not as asked for");
+  for (const WireLink& link : status.kv_links) out.Add(link.gbps, labels(link));
+  out.Gauge("baton_kv_wire_round_trip_seconds", "The shortest round trip of a message to a peer");
+  for (const WireLink& link : status.kv_links) out.Add(absl::ToDoubleSeconds(link.round_trip), labels(link));
+}
+
 void CollectCalls(const WorkerStatus& status, MetricSnapshot& out) {
   const WorkerCounters& counters = status.counters;
   out.Gauge("baton_calls_open", "Decode and Prefill calls open").Add(static_cast<double>(status.open_calls));
@@ -114,6 +125,7 @@ void CollectWorkerMetrics(const Worker& worker, MetricSnapshot& out) {
   const WorkerStatus status = worker.Status();
   CollectRanks(status, out);
   CollectHandoffs(status.handoff, out);
+  CollectLinks(status, out);
   CollectCalls(status, out);
 }
 

@@ -143,14 +143,14 @@ absl::Status FastWire::Start() {
   BATON_ASSIGN_OR_RETURN(messages_, NewZmqTransport(zmq));
   const WireChoice asked = options_.choice;
   if (asked == WireChoice::kShm && options_.shared.empty())
-    return absl::UnavailableError("--kv-wire=shm, and no memory is shared");
+    return absl::UnavailableError("--kv_wire=shm, and no memory is shared");
   if (asked == WireChoice::kAuto || asked == WireChoice::kTcp) {
     BATON_ASSIGN_OR_RETURN(stream_, StreamServer::Listen(options_.zmq, &regions_, &watch_));
   }
   if (asked == WireChoice::kAuto || asked == WireChoice::kUcx) {
     auto ucx = UcxNode::Start(&regions_, &watch_);
     if (!ucx.ok() && asked == WireChoice::kUcx)
-      return absl::UnavailableError(absl::StrCat("--kv-wire=ucx: ", ucx.status().message()));
+      return absl::UnavailableError(absl::StrCat("--kv_wire=ucx: ", ucx.status().message()));
     if (ucx.ok()) ucx_ = *std::move(ucx);
   }
   return absl::OkStatus();

@@ -11,7 +11,8 @@ namespace baton {
 namespace {
 
 constexpr size_t kBytesPerProgress = 4 << 20;  // a quarter of a millisecond
-constexpr size_t kMaxWindows = 64;             // ranks of a peer
+constexpr size_t kPopulateAtOnce = 16 << 20;
+constexpr size_t kMaxWindows = 64;  // ranks of a peer
 constexpr size_t kProbeScratch = 1 << 20;
 
 }  // namespace
@@ -31,7 +32,7 @@ absl::Status MappedPath::Add(const WireKey& key, const std::string& remote_key) 
   if (key.shared->offset > whole.size() || key.bytes > whole.size() - key.shared->offset) {
     return absl::UnavailableError("the peer's region is not within its memory");
   }
-  windows_[remote_key] = {std::move(mapping), whole.subspan(key.shared->offset, key.bytes)};
+  windows_[remote_key] = {std::move(mapping), whole.subspan(key.shared->offset, key.bytes), 0};
   return absl::OkStatus();
 }
 
@@ -110,7 +111,17 @@ bool MappedPath::Progress(std::vector<ReadDone>* done) {
     reads_.pop_front();
   }
   CopiesDone();
-  return !reads_.empty();
+  return !reads_.empty() || Populate();
+}
+
+bool MappedPath::Populate() {
+  for (auto& [key, window] : windows_) {
+    if (window.populated >= window.mapping->span().size()) continue;
+    window.mapping->Populate(window.populated, kPopulateAtOnce);
+    window.populated += kPopulateAtOnce;
+    return true;
+  }
+  return false;
 }
 
 bool MappedPath::broken() const {

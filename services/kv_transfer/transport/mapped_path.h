@@ -31,6 +31,7 @@ class MappedPath final : public BytePath {
   struct Window {
     std::unique_ptr<SharedMapping> mapping;
     absl::Span<const std::byte> region;
+    size_t populated = 0;  // of the mapping
   };
   struct Read {
     explicit Read(ReadBatch b) : batch(std::move(b)), cursor(&batch) {}
@@ -43,6 +44,8 @@ class MappedPath final : public BytePath {
   explicit MappedPath(const Regions* local) : local_(local) {}
   absl::StatusOr<const Window*> WindowOf(const std::string& remote_key);
   absl::Status Add(const WireKey& key, const std::string& remote_key);
+  // Readies the page tables for reads to come, a piece at a time; false: all of them are.
+  bool Populate();
   // Copies on, up to about `budget` bytes; whether the read is over, and how.
   bool Copy(Read& read, size_t* budget, absl::Status* status) const;
 

@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kProbeBytes = 4 << 20;
 constexpr uint32_t kInlineProbeBytes = 256 << 10;
 constexpr int kProbes = 2;  // the better counts: the first touches memory and opens windows
+constexpr int kTrips = 3;   // likewise
 constexpr size_t kMaxWaiting = 1024;
 
 }  // namespace
@@ -48,11 +49,11 @@ void PeerLink::Choose(const std::string& remote_key) {
   if (!key.ok()) {
     if (asked != kAuto && asked != kZmq) {
       return Fail(absl::FailedPreconditionError(
-          absl::StrCat("--kv-wire=", WireChoiceName(asked), ", and the peer speaks only ZeroMQ")));
+          absl::StrCat("--kv_wire=", WireChoiceName(asked), ", and the peer speaks only ZeroMQ")));
     }
     kind_ = kZmq;
     if (host_->options().min_gbps <= 0) return Ready();
-    return Fail(absl::FailedPreconditionError("--kv-min-gbps, and the peer cannot be measured"));
+    return Fail(absl::FailedPreconditionError("--kv_min_gbps, and the peer cannot be measured"));
   }
   untried_ = asked == kAuto ? std::deque<WireChoice>{kShm, kUcx, kTcp, kZmq} : std::deque<WireChoice>{asked};
   while (!untried_.empty()) {
@@ -61,7 +62,7 @@ void PeerLink::Choose(const std::string& remote_key) {
     if (Try(kind, *key)) return;
   }
   Fail(absl::FailedPreconditionError(
-      absl::StrCat("--kv-wire=", WireChoiceName(asked), " does not reach ", endpoint_, ": ", tried_)));
+      absl::StrCat("--kv_wire=", WireChoiceName(asked), " does not reach ", endpoint_, ": ", tried_)));
 }
 
 bool PeerLink::Try(WireChoice kind, const WireKey& key) {
@@ -80,9 +81,6 @@ bool PeerLink::Try(WireChoice kind, const WireKey& key) {
   probes_left_ = kProbes;
   probe_bytes_ = kind == WireChoice::kZmq ? kInlineProbeBytes : std::min<size_t>(kProbeBytes, key.bytes);
   probe_until_ = host_->Now() + host_->options().probe_timeout;
-  trip_begun_ = host_->Now();
-  trip_nonce_ = host_->NewTag();
-  (void)host_->Ping(peer_, trip_nonce_, 0);
   StartProbe();
   return true;
 }
@@ -108,23 +106,37 @@ void PeerLink::ProbeDone(const absl::Status& status) {
       if (Try(next, *key)) return;
     }
     return Fail(absl::FailedPreconditionError(absl::StrCat(
-        "--kv-wire=", WireChoiceName(host_->options().choice), " does not reach ", endpoint_, ": ", tried_)));
+        "--kv_wire=", WireChoiceName(host_->options().choice), " does not reach ", endpoint_, ": ", tried_)));
   }
   const double seconds = std::max(1e-9, absl::ToDoubleSeconds(host_->Now() - probe_begun_));
   gbps_ = std::max(gbps_, static_cast<double>(probe_bytes_) / seconds / 1e9);
   if (probes_left_ > 0) return StartProbe();
   if (gbps_ >= host_->options().min_gbps) return Ready();
   Fail(absl::FailedPreconditionError(
-      absl::StrFormat("%s to %s moves %.2f GB/s, and --kv-min-gbps asks for %.2f%s%s", WireChoiceName(kind_),
+      absl::StrFormat("%s to %s moves %.2f GB/s, and --kv_min_gbps asks for %.2f%s%s", WireChoiceName(kind_),
                       endpoint_, gbps_, host_->options().min_gbps, tried_.empty() ? "" : "; ", tried_)));
 }
 
 void PeerLink::Ready() {
   state_ = State::kReady;
   changed_ = true;
+  round_trip_ = absl::InfiniteDuration();
+  trips_left_ = process_.empty() ? 0 : kTrips;
+  if (trips_left_ == 0) return Tell();
+  StartTrip();
+}
+
+void PeerLink::StartTrip() {
+  --trips_left_;
+  trip_begun_ = host_->Now();
+  trip_nonce_ = host_->NewTag();
+  (void)host_->Ping(peer_, trip_nonce_, 0);
+}
+
+void PeerLink::Tell() const {
   spdlog::info("kv wire to {}: {}, {:.2f} GB/s, round trip {}{}", endpoint_,
                std::string(WireChoiceName(kind_)), gbps_,
-               round_trip_ > absl::ZeroDuration() ? absl::FormatDuration(round_trip_) : "not yet known",
+               trips_left_ == 0 && process_.empty() ? "unknown" : absl::FormatDuration(round_trip_),
                tried_.empty() ? "" : absl::StrCat("; not ", tried_));
 }
 
@@ -140,8 +152,10 @@ void PeerLink::Fail(absl::Status why) {
 void PeerLink::OnPong(uint64_t nonce) {
   if (nonce == trip_nonce_) {
     trip_nonce_ = 0;
-    round_trip_ = host_->Now() - trip_begun_;
+    round_trip_ = std::min(round_trip_, host_->Now() - trip_begun_);
     changed_ = true;
+    if (trips_left_ > 0) return StartTrip();
+    Tell();
   } else if (nonce == probe_tag_ && state_ == State::kProbing && path_ == nullptr) {
     ProbeDone(absl::OkStatus());
   }
@@ -213,8 +227,9 @@ void PeerLink::Close(std::vector<ReadDone>* done) {
 }
 
 WireLink PeerLink::facts() const {
-  if (state_ == State::kReady) return {endpoint_, std::string(WireChoiceName(kind_)), gbps_, round_trip_};
-  return {endpoint_, state_ == State::kFailed ? "none" : "", 0, round_trip_};
+  const absl::Duration trip = round_trip_ == absl::InfiniteDuration() ? absl::ZeroDuration() : round_trip_;
+  if (state_ == State::kReady) return {endpoint_, std::string(WireChoiceName(kind_)), gbps_, trip};
+  return {endpoint_, state_ == State::kFailed ? "none" : "", 0, trip};
 }
 
 }  // namespace baton

@@ -56,6 +56,8 @@ class PeerLink {
   void StartProbe();
   void ProbeDone(const absl::Status& status);
   void Ready();
+  void StartTrip();
+  void Tell() const;
   void Fail(absl::Status why);
   void Drop(const absl::Status& status, std::vector<ReadDone>* done);
 
@@ -80,8 +82,9 @@ class PeerLink {
   MonoTime probe_begun_, probe_until_;
   double gbps_ = 0;
   uint64_t trip_nonce_ = 0;
+  int trips_left_ = 0;
   MonoTime trip_begun_;
-  absl::Duration round_trip_;
+  absl::Duration round_trip_;  // the shortest; infinite: not known
   bool changed_ = false;
 };
 

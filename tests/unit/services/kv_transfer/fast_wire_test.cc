@@ -180,7 +180,7 @@ TEST_P(FastWireTest, TooSlowIsAnErrorInWords) {
   StartBoth({.min_gbps = 1e6});
   const absl::Status status = Read(BatchOf(1));
   EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("--kv-min-gbps asks for 1000000.00"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--kv_min_gbps asks for 1000000.00"));
   ASSERT_THAT(client->links(), SizeIs(1));
   EXPECT_EQ(client->links()[0].wire, "none");
 }
