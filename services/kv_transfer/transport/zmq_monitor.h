@@ -27,7 +27,8 @@ class ZmqMonitor {
     int value = 0;
   };
 
-  // Of a socket that is neither bound nor connected yet. Ends with the socket, which is closed first.
+  // Of a socket that is neither bound nor connected yet. Goes after the socket's ZmqSocket, which
+  // ends it: events that nobody takes would stop ZeroMQ's own thread, and with it every connection.
   static absl::StatusOr<ZmqMonitor> Attach(void* context, void* socket);
   void* raw() const { return socket_.get(); }  // readable when there are events
   std::optional<Event> Next();

@@ -81,6 +81,7 @@ absl::string_view ZmqBytes::view() {
 }
 
 void ZmqSocket::Closer::operator()(void* socket) const {
+  zmq_socket_monitor(socket, nullptr, 0);  // it lives on while it lingers, and would wait to tell nobody
   zmq_close(socket);
 }
 

@@ -230,7 +230,7 @@ void ZmqWire::ProveAnew(PeerId peer, Dealer& dealer) {
   auto link = ZmqLink::Open(context_.get(), options_, dealer.link.endpoint(), dealer.link.server_key(),
                             gate_->Ours(), clock_.Now());
   if (!link.ok()) return;
-  dealer.link = *std::move(link);
+  std::swap(dealer.link, *link);
   dealer.link.SayWhenBack();
   EndReads(peer, absl::UnavailableError("connected anew"));
 }

@@ -118,6 +118,18 @@ TEST_F(ZmqLinkTest, NobodyAtTheEndpointIsGone) {
   EXPECT_TRUE(PollUntil({&reader}, [&] { return reader.Saw(peer, PeerChange::kGone); }));
 }
 
+// A peer that is given up with something still to be sent lingers, and its connection goes on failing.
+TEST_F(ZmqLinkTest, GivingUpAPeerLeavesTheOthersReachable) {
+  WireParty reader(keys.Options("reader"));
+  const PeerId lost = *reader.wire->Connect("tcp://127.0.0.1:1", owner->wire->public_key());
+  (void)reader.wire->Send(lost, "is anybody there");
+  reader.wire->Disconnect(lost);
+  const PeerId peer = ConnectTo(reader);
+  const MonoTime until = SteadyClock().Now() + absl::Milliseconds(500);
+  for (int i = 0; SteadyClock().Now() < until; ++i)
+    ASSERT_TRUE(Reaches(reader, peer, std::to_string(i))) << i;
+}
+
 TEST_F(ZmqLinkTest, AFloodOfConnectionsIsBoundedAndAListedKeyStillGetsIn) {
   std::vector<std::unique_ptr<Silent>> flood;
   const auto over = [&] {
