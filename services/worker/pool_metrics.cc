@@ -24,6 +24,11 @@ void CollectPoolGateMetrics(const PoolGate& gate, MetricSnapshot& out) {
   out.Counter("baton_kv_pool_regret_seconds_total", "Time lost by decisions that turned out wrong")
       .Add(absl::ToDoubleSeconds(c.fetch_regret), {{"decision", "fetched"}})
       .Add(absl::ToDoubleSeconds(c.recompute_regret), {{"decision", "recomputed"}});
+  out.Counter("baton_kv_pool_guess_seconds_total", "What the cost model guessed of prompts that were fetched")
+      .Add(absl::ToDoubleSeconds(c.guessed_moves), {{"of", "move"}})
+      .Add(absl::ToDoubleSeconds(c.guessed_computing), {{"of", "compute"}});
+  out.Counter("baton_kv_pool_move_seconds_total", "How long these moves took")
+      .Add(absl::ToDoubleSeconds(c.moves));
   out.Gauge("baton_kv_pool_saved_seconds", "Time saved by moves, by the guess of computing")
       .Add(absl::ToDoubleSeconds(c.saved));
   out.Gauge("baton_kv_pool_model_bytes_per_second", "Measured bandwidth of moves")

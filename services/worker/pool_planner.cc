@@ -143,6 +143,9 @@ void PoolPlanner::Fetched(Plan& plan, int64_t tokens, absl::Duration took) {
   const absl::Duration computing = model_.Recompute(tokens);
   counters_.fetch_regret += std::max(absl::ZeroDuration(), took - computing);
   counters_.saved += computing - took;
+  counters_.guessed_moves += plan.guess_transfer;
+  counters_.guessed_computing += plan.guess_recompute;
+  counters_.moves += took;
   model_.Moved(tokens / options_.block_tokens * options_.block_bytes, took);
 }
 

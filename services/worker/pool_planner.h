@@ -71,7 +71,9 @@ struct PoolPlannerCounters {
   uint64_t failed = 0;              // the pool did not answer, or was not asked since it does not
   absl::Duration fetch_regret;      // moved, and computing would have been faster
   absl::Duration recompute_regret;  // computed, and moving what the pool had would have been faster
-  absl::Duration saved;             // moved, against the guess of what computing would have taken
+  absl::Duration guessed_moves, guessed_computing;  // of prompts that were fetched, before
+  absl::Duration moves;                             // and how long it took
+  absl::Duration saved;  // moved, against the guess of what computing would have taken
   uint64_t tokens_fetched = 0;
 };
 

@@ -1,7 +1,6 @@
 #include "services/kv_transfer/pool/pool_node.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/mman.h>
 
 #include <thread>
 #include <utility>
@@ -21,32 +20,29 @@ constexpr uint64_t kFewestSegments = 8;
 constexpr absl::Duration kRound = absl::Milliseconds(200);
 constexpr absl::Duration kCheckEvery = absl::Seconds(5);
 
-// Zeroed pages of the system's, in one piece.
+// Pages that other processes of this host can map.
 class PageMemory final : public KvMemory {
  public:
   static absl::StatusOr<std::unique_ptr<PageMemory>> Make(const KvLayout& layout, int64_t pages) {
-    const size_t bytes = layout.PageBytes() * pages;
-    void* const data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED) {
-      return absl::ResourceExhaustedError(absl::StrCat("no memory for ", bytes >> 20, " MiB of KV pages"));
-    }
-    return std::unique_ptr<PageMemory>(new PageMemory(layout, pages, static_cast<std::byte*>(data)));
+    BATON_ASSIGN_OR_RETURN(std::unique_ptr<SharedMemory> memory,
+                           SharedMemory::Create(layout.PageBytes() * pages));
+    return std::make_unique<PageMemory>(layout, pages, std::move(memory));
   }
-  ~PageMemory() override { munmap(data_, layout_.PageBytes() * pages_); }
+  PageMemory(const KvLayout& layout, int64_t pages, std::unique_ptr<SharedMemory> memory)
+      : layout_(layout), pages_(pages), memory_(std::move(memory)) {}
 
   const KvLayout& layout() const override { return layout_; }
   uint32_t ranks() const override { return 1; }
   int64_t pages(uint32_t) const override { return pages_; }
   absl::Span<std::byte> Page(uint32_t, PageId page) override {
-    return {data_ + layout_.PageBytes() * page, layout_.PageBytes()};
+    return memory_->span().subspan(layout_.PageBytes() * page, layout_.PageBytes());
   }
+  const SharedMemory& shared() const { return *memory_; }
 
  private:
-  PageMemory(const KvLayout& layout, int64_t pages, std::byte* data)
-      : layout_(layout), pages_(pages), data_(data) {}
   const KvLayout layout_;
   const int64_t pages_;
-  std::byte* const data_;
+  const std::unique_ptr<SharedMemory> memory_;
 };
 
 struct DiskPlan {
@@ -243,9 +239,11 @@ struct PoolNode::Impl final : public HandoffEventSink {
   std::thread thread;
 };
 
-absl::StatusOr<std::unique_ptr<PoolNode>> PoolNode::Start(
-    const PoolNodeOptions& options, const std::string& fingerprint, const KvLayout& layout,
-    const WireMaker& make_wire, std::unique_ptr<DiskFolder> folder, const Clock* clock) {
+absl::StatusOr<std::unique_ptr<PoolNode>> PoolNode::Start(const PoolNodeOptions& options,
+                                                          const std::string& fingerprint,
+                                                          const KvLayout& layout, const WireMaker& make_wire,
+                                                          std::unique_ptr<DiskFolder> folder,
+                                                          const Clock* clock) {
   BATON_RETURN_IF_ERROR(CheckLayout(layout));
   PoolCoreOptions core{.layout = layout};
   core.pages = static_cast<int64_t>(options.memory_bytes / layout.PageBytes());
@@ -268,7 +266,7 @@ absl::StatusOr<std::unique_ptr<PoolNode>> PoolNode::Start(
     }
   }
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<PageMemory> memory, PageMemory::Make(layout, core.pages));
-  BATON_ASSIGN_OR_RETURN(std::unique_ptr<Transport> wire, make_wire());
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<Transport> wire, make_wire(memory->shared()));
   auto impl = std::make_unique<Impl>(options, fingerprint, layout, core, std::move(memory), clock);
   impl->peer = {.endpoint = {}, .curve_public_key = wire->public_key(), .epoch = RandomId128()};
   HandoffOptions handoff = options.handoff;

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/shared_memory.h"
 #include "services/kv_transfer/handoff/node.h"
 #include "services/kv_transfer/pool/disk/files.h"
 #include "services/kv_transfer/pool/pool_core.h"
@@ -35,16 +36,18 @@ struct PoolStatus {
   HandoffNode::Stats handoff;
 };
 
-// Makes the wire of a node.
-using WireMaker = std::function<absl::StatusOr<std::unique_ptr<Transport>>()>;
+// Makes the wire of a node whose pages lie in `pages`, which outlives it.
+using WireMaker = std::function<absl::StatusOr<std::unique_ptr<Transport>>(const SharedMemory& pages)>;
 
 class PoolNode {
  public:
   // InvalidArgument: the layout makes no sense or no page of it fits. `folder` may be null; `clock` outlives
   // the node.
-  static absl::StatusOr<std::unique_ptr<PoolNode>> Start(
-      const PoolNodeOptions& options, const std::string& fingerprint, const KvLayout& layout,
-      const WireMaker& make_wire, std::unique_ptr<DiskFolder> folder, const Clock* clock);
+  static absl::StatusOr<std::unique_ptr<PoolNode>> Start(const PoolNodeOptions& options,
+                                                         const std::string& fingerprint,
+                                                         const KvLayout& layout, const WireMaker& make_wire,
+                                                         std::unique_ptr<DiskFolder> folder,
+                                                         const Clock* clock);
   ~PoolNode();  // answers what is asked as Unavailable
   PoolNode(const PoolNode&) = delete;
   PoolNode& operator=(const PoolNode&) = delete;

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/admin_http.h"
@@ -16,7 +17,7 @@
 #include "common/status_macros.h"
 #include "services/kv_transfer/pool/service/pool_metrics.h"
 #include "services/kv_transfer/pool/service/pool_server.h"
-#include "services/kv_transfer/transport/zmq_wire.h"
+#include "services/kv_transfer/transport/fast_wire.h"
 
 namespace baton::pool {
 namespace {
@@ -51,15 +52,25 @@ absl::Status WriteAddresses(const std::string& path, const std::string& text) {
   return absl::UnavailableError(absl::StrCat("cannot write --address_file=", path));
 }
 
-absl::StatusOr<ZmqOptions> WireOptions(const PoolSettings& settings) {
+absl::StatusOr<FastWireOptions> WireOptions(const PoolSettings& settings) {
+  FastWireOptions wire{.min_gbps = settings.kv_min_gbps};
+  BATON_ASSIGN_OR_RETURN(wire.choice, ParseWireChoice(settings.kv_wire));
   if (sodium_init() < 0) return absl::InternalError("libsodium cannot be initialised");
-  ZmqOptions options{.bind = settings.kv_listen, .advertise_host = settings.advertise_host};
-  if (!settings.kv_curve) return options;
+  ZmqOptions& options = wire.zmq;
+  options.bind = settings.kv_listen;
+  options.advertise_host = settings.advertise_host;
+  if (settings.kv_key.empty() != settings.kv_allowed_keys.empty())
+    return absl::InvalidArgumentError("--kv_key and --kv_allowed_keys go together (./baton keys --help)");
+  options.key_file = settings.kv_key;
+  options.allowed_keys_file = settings.kv_allowed_keys;
+  if (!settings.kv_curve && !settings.kv_key.empty())
+    return absl::InvalidArgumentError("--kv_key needs --kv_curve");
+  if (!settings.kv_curve) return wire;
   options.curve_public_key.assign(crypto_box_PUBLICKEYBYTES, '\0');
   options.curve_secret_key.assign(crypto_box_SECRETKEYBYTES, '\0');
   crypto_box_keypair(reinterpret_cast<unsigned char*>(options.curve_public_key.data()),
                      reinterpret_cast<unsigned char*>(options.curve_secret_key.data()));
-  return options;
+  return wire;
 }
 
 // A disk tier that cannot be opened at the start is a mistake in the settings.
@@ -78,18 +89,26 @@ absl::Status Serve(const PoolSettings& settings) {
   if (settings.memory_mb < 1 || settings.memory_mb > int64_t{1} << 24)
     return absl::InvalidArgumentError("--memory_mb must be in [1, 16777216]");
   BATON_ASSIGN_OR_RETURN(const HostPort http, ParseHostPort(settings.http_listen));
-  BATON_ASSIGN_OR_RETURN(const HostPort grpc, ParseHostPort(settings.grpc_listen));
+  const bool socket = absl::StartsWith(settings.grpc_listen, "unix:");
+  if (!socket) BATON_RETURN_IF_ERROR(ParseHostPort(settings.grpc_listen).status());
   BATON_RETURN_IF_ERROR(SetUpLogging("baton-kv", settings.log_level));
-  BATON_ASSIGN_OR_RETURN(const ZmqOptions wire, WireOptions(settings));
+  BATON_ASSIGN_OR_RETURN(const FastWireOptions wire, WireOptions(settings));
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<DiskFolder> folder, OpenDisk(settings));
   const StopSignals signals;
   const SteadyClock clock;
+  // A name is worth something only together with a key.
+  const std::string name = settings.kv_key.empty() ? "" : settings.name;
   PoolNodeOptions options{.memory_bytes = static_cast<uint64_t>(settings.memory_mb) << 20,
-                          .disk_bytes = static_cast<uint64_t>(settings.disk_mb) << 20};
-  PoolHost host(
-      options, [wire] { return NewZmqTransport(wire); }, std::move(folder), &clock);
+                          .disk_bytes = static_cast<uint64_t>(settings.disk_mb) << 20,
+                          .handoff = {.name = name}};
+  const WireMaker make_wire = [wire, &clock](const SharedMemory& pages) {
+    FastWireOptions with_pages = wire;
+    with_pages.shared = {&pages};
+    return NewFastWire(with_pages, &clock);
+  };
+  PoolHost host(options, make_wire, std::move(folder), &clock);
   BATON_ASSIGN_OR_RETURN(const std::unique_ptr<PoolServer> server,
-                         PoolServer::Start({.listen = grpc}, &host));
+                         PoolServer::Start({.listen = settings.grpc_listen}, &host));
   Metrics metrics;
   metrics.AddCollector([&host](MetricSnapshot& out) {
     if (const auto node = host.node()) CollectPoolMetrics(*node, out);
@@ -98,15 +117,16 @@ absl::Status Serve(const PoolSettings& settings) {
                          AdminServer::Start(http, {.healthy = [&host] { return Health(host); },
                                                    .ready = [&host] { return Health(host); },
                                                    .metrics = [&metrics] { return metrics.Text(); }}));
-  const auto reachable = [&](const HostPort& address) {
-    return WithHost(address.ToString(), settings.advertise_host);
+  const auto reachable = [&](const std::string& address) {
+    return absl::StartsWith(address, "unix:") ? address : WithHost(address, settings.advertise_host);
   };
-  BATON_RETURN_IF_ERROR(WriteAddresses(
-      settings.address_file,
-      absl::StrFormat(R"({"name": "%s", "role": "kv", "grpc": "%s", "http": "%s", "pid": %d})"
-                      "\n",
-                      settings.name, reachable(server->address()), reachable(admin->address()), getpid())));
-  spdlog::info("ready: grpc {} http {}, {} MiB of memory, {} MiB of disk", server->address().ToString(),
+  BATON_RETURN_IF_ERROR(
+      WriteAddresses(settings.address_file,
+                     absl::StrFormat(R"({"name": "%s", "role": "kv", "grpc": "%s", "http": "%s", "pid": %d})"
+                                     "\n",
+                                     settings.name, reachable(server->address()),
+                                     reachable(admin->address().ToString()), getpid())));
+  spdlog::info("ready: grpc {} http {}, {} MiB of memory, {} MiB of disk", server->address(),
                admin->address().ToString(), settings.memory_mb, settings.disk_mb);
   while (!signals.WaitASecond()) {
     const absl::Status health = Health(host);

@@ -16,8 +16,11 @@ struct PoolSettings {
   std::string name = "kv";
   std::string address_file;
   std::string log_level = "info";
+  std::string kv_wire = "auto";
+  double kv_min_gbps = 0;
   std::string disk_dir;  // empty: no disk tier
   bool kv_curve = true;
+  std::string kv_key, kv_allowed_keys;  // files; both or none
   int64_t memory_mb = 1024;
   int64_t disk_mb = 0;
 };

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "baton/pool.grpc.pb.h"
 #include "services/kv_transfer/handoff/messages.h"
@@ -175,13 +176,13 @@ struct PoolServer::Impl {
     if (server != nullptr) server->Shutdown(std::chrono::system_clock::now() + kShutdownTime);
   }
   Service service;
-  HostPort address;
+  std::string address;
   std::unique_ptr<grpc::Server> server;
 };
 
 PoolServer::PoolServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 PoolServer::~PoolServer() = default;
-const HostPort& PoolServer::address() const {
+const std::string& PoolServer::address() const {
   return impl_->address;
 }
 
@@ -190,7 +191,7 @@ absl::StatusOr<std::unique_ptr<PoolServer>> PoolServer::Start(const PoolServerOp
   auto impl = std::make_unique<Impl>(options, host);
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(options.listen.ToString(), grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
   builder.RegisterService(&impl->service);
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -199,10 +200,11 @@ absl::StatusOr<std::unique_ptr<PoolServer>> PoolServer::Start(const PoolServerOp
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || port == 0) {
     return absl::UnavailableError(
-        absl::StrCat("cannot listen on --grpc_listen=", options.listen.ToString(),
+        absl::StrCat("cannot listen on --grpc_listen=", options.listen,
                      ": the port is in use, or the address is none of this machine's"));
   }
-  impl->address.port = static_cast<uint16_t>(port);
+  if (absl::EndsWith(options.listen, ":0"))
+    impl->address = absl::StrCat(options.listen.substr(0, options.listen.size() - 1), port);
   return std::unique_ptr<PoolServer>(new PoolServer(std::move(impl)));
 }
 

@@ -3,15 +3,15 @@
 // The gRPC face of a pool (proto/baton/pool.proto). Calls in flight and message sizes are bounded.
 
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
-#include "common/listen.h"
 #include "services/kv_transfer/pool/service/pool_host.h"
 
 namespace baton::pool {
 
 struct PoolServerOptions {
-  HostPort listen;
+  std::string listen = "127.0.0.1:0";  // HOST:PORT, port 0: any free one; or unix:PATH
   int max_calls = 256;
   int max_message_bytes = 4 << 20;
 };
@@ -24,7 +24,8 @@ class PoolServer {
   PoolServer(const PoolServer&) = delete;
   PoolServer& operator=(const PoolServer&) = delete;
 
-  const HostPort& address() const;
+  // As `listen`, the port filled in. Constant.
+  const std::string& address() const;
 
  private:
   struct Impl;
