@@ -17,7 +17,7 @@ struct FakeWorker::Impl final : v1::Worker::Service {
   grpc::Status Decode(grpc::ServerContext* context, const v1::DecodeRequest* request,
                       grpc::ServerWriter<v1::DecodeEvent>* writer) override {
     const FakePlan now = Enter([&] { decode_requests.push_back(*request); });
-    const grpc::Status status = RunDecode(now, context, writer);
+    const grpc::Status status = RunDecode(now, *request, context, writer);
     Leave(context);
     return status;
   }
@@ -61,7 +61,29 @@ struct FakeWorker::Impl final : v1::Worker::Service {
     rank->mutable_pages()->set_free(1000);
   }
 
-  grpc::Status RunDecode(const FakePlan& now, grpc::ServerContext* context,
+  grpc::Status Share(grpc::ServerContext*, const v1::ShareRequest* request,
+                     grpc::ServerWriter<v1::ShareEvent>* writer) override {
+    const FakePlan now = Enter([&] { share_requests.push_back(*request); }, 0);
+    if (now.share_code != 0) return {static_cast<grpc::StatusCode>(now.share_code), "refused as planned"};
+    v1::ShareEvent shared, ended;
+    shared.mutable_shared()->set_tokens(static_cast<uint32_t>(request->move().tokens_size() / 16 * 16));
+    ended.mutable_ended()->set_outcome(v1::KV_OUTCOME_HELD);
+    writer->Write(shared);
+    writer->Write(ended);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Fetch(grpc::ServerContext*, const v1::FetchRequest* request,
+                     grpc::ServerWriter<v1::FetchEvent>* writer) override {
+    const FakePlan now = Enter([&] { fetch_requests.push_back(*request); }, 0);
+    if (now.fetch_code != 0) return {static_cast<grpc::StatusCode>(now.fetch_code), "refused as planned"};
+    v1::FetchEvent event;
+    event.mutable_fetched()->set_outcome(v1::KV_OUTCOME_HELD);
+    writer->Write(event);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status RunDecode(const FakePlan& now, const v1::DecodeRequest& request, grpc::ServerContext* context,
                          grpc::ServerWriter<v1::DecodeEvent>* writer) {
     if (now.refuse_code != 0) return {static_cast<grpc::StatusCode>(now.refuse_code), "refused as planned"};
     if (!now.accept) return Hang(context);
@@ -70,7 +92,8 @@ struct FakeWorker::Impl final : v1::Worker::Service {
     event.mutable_accepted()->mutable_epoch()->set_lo(epoch.lo);
     writer->Write(event);
     if (now.await_release) AwaitRelease();
-    for (size_t i = 0; now.endless || i < now.tokens.size(); ++i) {
+    const size_t emitted = static_cast<size_t>(request.spec().tokens_size()) - request.spec().prompt_tokens();
+    for (size_t i = emitted; now.endless || i < now.tokens.size(); ++i) {
       if (static_cast<int>(i) == now.break_after) return {grpc::StatusCode::UNAVAILABLE, "broke as planned"};
       if (static_cast<int>(i) == now.hang_after) return Hang(context);
       Pause(now.token_delay);
@@ -127,10 +150,10 @@ struct FakeWorker::Impl final : v1::Worker::Service {
   }
 
   template <typename Record>
-  FakePlan Enter(const Record& record) {
+  FakePlan Enter(const Record& record, int calls = 1) {
     absl::MutexLock lock(&mutex);
     record();
-    ++open;
+    open += calls;
     return plan;
   }
 
@@ -156,6 +179,8 @@ struct FakeWorker::Impl final : v1::Worker::Service {
   int cancelled = 0;
   std::vector<v1::DecodeRequest> decode_requests;
   std::vector<v1::PrefillRequest> prefill_requests;
+  std::vector<v1::ShareRequest> share_requests;
+  std::vector<v1::FetchRequest> fetch_requests;
 };
 
 FakeWorker::FakeWorker(const std::string& name, v1::Role role, FakePlan plan, const std::string& fingerprint,
@@ -207,6 +232,16 @@ void FakeWorker::SetDraining(bool draining) {
 std::vector<v1::DecodeRequest> FakeWorker::decodes() const {
   absl::MutexLock lock(&impl_->mutex);
   return impl_->decode_requests;
+}
+
+std::vector<v1::ShareRequest> FakeWorker::shares() const {
+  absl::MutexLock lock(&impl_->mutex);
+  return impl_->share_requests;
+}
+
+std::vector<v1::FetchRequest> FakeWorker::fetches() const {
+  absl::MutexLock lock(&impl_->mutex);
+  return impl_->fetch_requests;
 }
 
 std::vector<v1::PrefillRequest> FakeWorker::prefills() const {

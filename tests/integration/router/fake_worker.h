@@ -1,6 +1,6 @@
 #pragma once
 
-// A worker that says what it is told: a real gRPC server (port 0: any) whose Decode and Prefill follow a
+// A worker that says what it is told: a real gRPC server (port 0: any) whose calls follow a
 // plan. Thread-safe.
 
 #include <memory>
@@ -21,6 +21,8 @@ struct FakePlan {
   bool endless = false;                                // repeat the tokens until cancelled
   int32_t prefill_token = -1;                          // instead of tokens[0]
   absl::Duration token_delay;
+  int share_code = 0;  // a gRPC status code: Share is refused
+  int fetch_code = 0;
   bool await_release = false;  // Decode sends no token before Release
   bool accept = true;          // false: never answers at all
 };
@@ -38,6 +40,8 @@ class FakeWorker {
   void Release();
   std::vector<v1::DecodeRequest> decodes() const;
   std::vector<v1::PrefillRequest> prefills() const;
+  std::vector<v1::ShareRequest> shares() const;
+  std::vector<v1::FetchRequest> fetches() const;
   int cancelled() const;  // calls that ended because the router cancelled them
   int open_calls() const;
   // Waits until the condition on this worker holds; false after ten seconds.
