@@ -61,7 +61,11 @@ ABSL_FLAG(absl::Duration, silence_timeout, absl::Seconds(1),
           "a worker that reports nothing for so long gets no new streams");
 ABSL_FLAG(absl::Duration, no_worker_timeout, absl::Seconds(5),
           "time a request waits while no decode worker is known; then 503");
+ABSL_FLAG(absl::Duration, capacity_timeout, absl::Seconds(30),
+          "time an admitted request waits for room at a worker; then 429");
 ABSL_FLAG(uint32_t, max_attempts, 3, "placements of a stream that has not begun to answer");
+ABSL_FLAG(uint32_t, drain_moves, 8,
+          "streams moved away from draining decode workers at a time; 0: none is moved");
 ABSL_FLAG(int, io_threads, 2, "threads for HTTP, JSON and tokenising");
 ABSL_FLAG(std::string, address_file, "", "written when listening: JSON with name, role, http and pid");
 ABSL_FLAG(absl::Duration, drain_grace, absl::Seconds(30), "time for open requests to finish after SIGTERM");
@@ -110,7 +114,9 @@ absl::StatusOr<RouterConfig> ConfigFromFlags() {
   config.admission.max_queue_tokens = absl::GetFlag(FLAGS_max_queue_tokens);
   config.admission.max_queue_time = absl::GetFlag(FLAGS_max_queue_time);
   config.session.max_attempts = absl::GetFlag(FLAGS_max_attempts);
+  config.drain_moves.max_moving = absl::GetFlag(FLAGS_drain_moves);
   config.session.no_worker_timeout = absl::GetFlag(FLAGS_no_worker_timeout);
+  config.session.capacity_timeout = absl::GetFlag(FLAGS_capacity_timeout);
   config.session.accept_timeout = absl::GetFlag(FLAGS_accept_timeout);
   config.session.first_token_timeout = absl::GetFlag(FLAGS_first_token_timeout);
   config.session.stall_timeout = absl::GetFlag(FLAGS_stall_timeout);

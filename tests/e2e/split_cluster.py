@@ -66,7 +66,7 @@ class Cluster:
                 self._start_worker("decode", index, self.pages)
             workers = [self._address(name)["grpc"] for name in list(self.addresses)]
             self._start("baton-router", "router", ["--listen=127.0.0.1:0", "--worker=" + ",".join(workers),
-                                                   "--request_timeout=900s"])
+                                                   "--request_timeout=900s", "--capacity_timeout=600s"])
             self.port = int(self._address("router")["http"].rsplit(":", 1)[1])
             self._wait(self._ready, 60, "the router to be ready")
         except BaseException:

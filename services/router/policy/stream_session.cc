@@ -142,6 +142,7 @@ SessionActions StreamSession::PrefillEnded(Attempt attempt, const absl::Status& 
   if (!Serving(attempt)) return {};
   prefill_open_ = false;
   if (TokensOut()) return {};
+  if (status.ok() && counts_.handoff == HandoffOutcome::kLost) return {};
   if (status.ok())
     return AttemptBroken(absl::UnavailableError("the prefill call ended without a token"), now);
   return AttemptBroken(status, now);

@@ -13,6 +13,8 @@
 // - RESOURCE_EXHAUSTED before any token is no failure of the attempt: the stream waits for room, asking
 //   again after growing pauses, until capacity_timeout. Nor is it a failure that no decode worker is
 //   known at the moment (one may be restarting): that is waited for likewise, until no_worker_timeout.
+// - A prefill call that ends well with its handoff lost, before the first token, leaves the stream to decode,
+//   which hears of the loss too and computes the prompt itself.
 // - After the first token, a broken decode call ends the stream in an explicit error. A prefill call
 //   that breaks then changes nothing: decode finds its handoff lost and recomputes.
 // - ABORTED (superseded) ends the stream quietly: someone else serves it, unless that was this session

@@ -130,6 +130,15 @@ TEST(StreamSessionFaults, BrokenPrefillBeforeTheFirstTokenCancelsDecode) {
   }
 }
 
+TEST(StreamSessionFaults, AHandoffLostBeforeTheFirstTokenLeavesTheStreamToDecode) {
+  SessionAt at;
+  at.Run(true);
+  EXPECT_EQ(Words(at.session.HandoffEnded({1, 1}, kLost)), "");
+  EXPECT_EQ(Words(at.session.PrefillEnded({1, 1}, absl::OkStatus(), kStart)), "");
+  EXPECT_EQ(Words(at.session.DecodeToken({1, 1}, Token(0, 40), kStart)), "emit40");
+  EXPECT_EQ(at.session.counts().attempts, 1u);
+}
+
 TEST(StreamSessionFaults, BrokenPrefillAfterTheFirstTokenChangesNothing) {
   SessionAt at;
   at.Run(true);
