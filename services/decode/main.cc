@@ -21,8 +21,11 @@ ABSL_FLAG(std::string, address_file, "", "JSON file to write once ready: name, r
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off.");
 ABSL_FLAG(std::string, kv_dtype, "f16", "How keys and values are stored: f16, bf16 or f32.");
 ABSL_FLAG(bool, kv_curve, true,
-          "Encrypt handoffs, and prove the owner's identity to readers, with CURVE keys made at start; which "
-          "readers may connect is not restricted.");
+          "Encrypt handoffs, and prove the owner's identity to readers, with CURVE keys made at start.");
+ABSL_FLAG(std::string, kv_key, "",
+          "This process's secret key file (./baton keys): then only who is listed may connect to its "
+          "handoffs, and it to theirs. Empty: anybody may. Watched, as is the list.");
+ABSL_FLAG(std::string, kv_allowed_keys, "", "The list of public keys that are let in; goes with --kv_key.");
 ABSL_FLAG(std::string, kv_wire, "auto",
           "How keys and values are fetched: shm, ucx, tcp, zmq, or auto, the first of these that reaches the "
           "peer (ucx only by RDMA). What does not come up as asked is an error.");
@@ -67,6 +70,8 @@ int main(int argc, char** argv) {
                            .kv_dtype = absl::GetFlag(FLAGS_kv_dtype),
                            .address_file = absl::GetFlag(FLAGS_address_file),
                            .kv_curve = absl::GetFlag(FLAGS_kv_curve),
+                           .kv_key = absl::GetFlag(FLAGS_kv_key),
+                           .kv_allowed_keys = absl::GetFlag(FLAGS_kv_allowed_keys),
                            .kv_wire = absl::GetFlag(FLAGS_kv_wire),
                            .kv_min_gbps = absl::GetFlag(FLAGS_kv_min_gbps),
                            .log_level = absl::GetFlag(FLAGS_log_level),

@@ -12,7 +12,8 @@ WatchStream::WatchStream(Worker* worker, grpc::CallbackServerContext* context, a
       interval_(interval),
       write_time_(write_time),
       release_(std::move(release)),
-      told_(worker->facts().ranks) {}
+      told_(worker->facts().ranks),
+      told_key_(worker->kv_public_key()) {}
 
 void WatchStream::Begin(std::shared_ptr<WatchStream> self) {
   absl::MutexLock lock(&mutex_);
@@ -24,8 +25,17 @@ void WatchStream::Write() {
   const WorkerStatus status = worker_->Status();
   message_.Clear();
   codec::ToProto(worker_->facts().kv.epoch, message_.mutable_epoch());
+  if (const std::string& key = worker_->kv_public_key(); key != told_key_) {
+    // A snapshot again: the facts go with those only.
+    number_ = 0;
+    told_key_ = key;
+    told_.assign(told_.size(), "");
+  }
   message_.set_number(number_);
-  if (number_ == 0) codec::ToProto(worker_->facts(), message_.mutable_info());
+  if (number_ == 0) {
+    codec::ToProto(worker_->facts(), message_.mutable_info());
+    message_.mutable_info()->mutable_kv()->set_curve_public_key(told_key_);
+  }
   ++number_;
   message_.set_role(codec::ToProto(status.role));
   message_.set_draining(status.drain.draining);

@@ -45,6 +45,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchEvent> {
   v1::WatchEvent message_ ABSL_GUARDED_BY(mutex_);
   uint64_t number_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::string> told_ ABSL_GUARDED_BY(mutex_);  // each rank's load as last written
+  std::string told_key_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

@@ -195,6 +195,10 @@ void Worker::Drain(absl::Duration grace, std::function<void(const DrainState&)> 
   impl_->dispatcher.Post(Dispatcher::DrainWish{grace, std::move(done)});
 }
 
+const std::string& Worker::kv_public_key() const {
+  return impl_->node->public_key();
+}
+
 const WorkerFacts& Worker::facts() const {
   return impl_->facts;
 }

@@ -97,6 +97,9 @@ class Worker {
   void SetRole(WorkerRole role);
 
   const WorkerFacts& facts() const;
+  // What readers know its KV by: facts().kv.curve_public_key, or what took its place when the key was
+  // rotated.
+  const std::string& kv_public_key() const;
   MonoTime Now() const;
   // As of the dispatcher's last round; the loads as of each engine's last step.
   WorkerStatus Status() const;

@@ -81,6 +81,12 @@ void CollectHandoffs(const HandoffNode::Stats& stats, MetricSnapshot& out) {
       .Add(static_cast<double>(stats.checksum_failures));
   out.Counter("baton_handoff_malformed_total", "Handoff messages that made no sense")
       .Add(static_cast<double>(stats.malformed));
+  out.Counter("baton_handoff_denied_total",
+              "Connections turned away: their key is not listed, or they have none")
+      .Add(static_cast<double>(stats.denied));
+  out.Counter("baton_handoff_owners_gone_total",
+              "Connections to owners that broke for good while handoffs went over them")
+      .Add(static_cast<double>(stats.owners_gone));
   out.Counter("baton_handoff_refused_total", "Handoff requests refused")
       .Add(static_cast<double>(stats.refused));
   out.Gauge("baton_handoff_leases", "Leases that this process has granted")

@@ -26,6 +26,7 @@ struct WorkerSettings {
   std::string kv_dtype = "f16";
   std::string address_file;
   bool kv_curve = true;
+  std::string kv_key, kv_allowed_keys;  // files; both or none
   std::string kv_wire = "auto";
   double kv_min_gbps = 0;
   std::string log_level = "info";

@@ -68,6 +68,23 @@ TEST(WorkerSettings, AWildcardNeedsAHostToAdvertise) {
   }
 }
 
+TEST(WorkerSettings, KeysGoTogetherAndNameTheReader) {
+  WorkerSettings settings = Good();
+  settings.name = "decode-0";
+  EXPECT_EQ(PlanWorker(WorkerRole::kDecode, settings)->worker.handoff.name, "") << "anybody could say so";
+  settings.kv_key = "decode-0.key";
+  EXPECT_THAT(PlanWorker(WorkerRole::kDecode, settings).status().message(),
+              testing::HasSubstr("--kv_key and --kv_allowed_keys go together"));
+  settings.kv_allowed_keys = "allowed";
+  const auto plan = PlanWorker(WorkerRole::kDecode, settings);
+  ASSERT_TRUE(plan.ok());
+  EXPECT_EQ(plan->wire.key_file, "decode-0.key");
+  EXPECT_EQ(plan->wire.allowed_keys_file, "allowed");
+  EXPECT_EQ(plan->worker.handoff.name, "decode-0");
+  settings.kv_curve = false;
+  EXPECT_TRUE(absl::IsInvalidArgument(PlanWorker(WorkerRole::kDecode, settings).status()));
+}
+
 TEST(WorkerSettings, PagesFollowFromMemoryAndTheModelsShape) {
   WorkerSettings settings = Good();
   settings.model = BATON_SOURCE_DIR "/tests/goldens/model/tiny-llama.gguf";
