@@ -31,6 +31,8 @@ const std::vector<std::string> kWords = {"\r\n",
                                          "\"n\":16",
                                          "\"stream\":true",
                                          "/v1/models",
+                                         "/baton/streams",
+                                         "\"to\":\"",
                                          "/metrics"};
 
 TEST_F(RouterFixture, SurvivesMutatedRequests) {
@@ -46,6 +48,8 @@ TEST_F(RouterFixture, SurvivesMutatedRequests) {
       PostBytes("/v1/completions", R"({"prompt":[1,2,3],"logprobs":2})"),
       "POST /v1/completions HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: "
       "chunked\r\n\r\ne\r\n{\"prompt\":\"x\"}\r\n0\r\n\r\n",
+      PostBytes("/baton/migrate", R"({"stream":"00112233445566778899aabbccddeeff","to":"decode/0"})"),
+      "GET /baton/streams HTTP/1.1\r\nHost: t\r\n\r\n",
       "GET /readyz HTTP/1.1\r\nHost: t\r\n\r\nGET /v1/models HTTP/1.1\r\nHost: t\r\n\r\n"};
   for (uint64_t seed = 0; seed < kMutations; ++seed) {
     Mutator mutator(seed, kWords);

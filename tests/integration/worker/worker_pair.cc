@@ -73,13 +73,14 @@ DecodeClient::~DecodeClient() {
 }
 
 void DecodeClient::Read(v1::DecodeRequest request) {
+  const size_t emitted = static_cast<size_t>(request.spec().tokens_size()) - request.spec().prompt_tokens();
   auto reader = node_.stub->Decode(&context_, request);
   v1::DecodeEvent event;
   while (reader->Read(&event)) {
     absl::MutexLock lock(&mutex_);
     if (event.has_accepted()) result_.accepted = true;
     if (event.has_token()) {
-      EXPECT_EQ(event.token().position(), result_.tokens.size());
+      EXPECT_EQ(event.token().position(), emitted + result_.tokens.size());
       result_.tokens.push_back(event.token().token());
     }
     if (event.has_finished()) {
