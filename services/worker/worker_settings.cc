@@ -59,7 +59,6 @@ void MakeCurveKeys(ZmqOptions* wire) {
                      reinterpret_cast<unsigned char*>(wire->curve_secret_key.data()));
 }
 
-bool NamesEveryInterface(absl::string_view host) {
 absl::Status CheckKeys(const WorkerSettings& settings) {
   if (settings.kv_key.empty() != settings.kv_allowed_keys.empty())
     return absl::InvalidArgumentError("--kv_key and --kv_allowed_keys go together (./baton keys --help)");
@@ -68,6 +67,7 @@ absl::Status CheckKeys(const WorkerSettings& settings) {
   return absl::OkStatus();
 }
 
+bool NamesEveryInterface(absl::string_view host) {
   return host.empty() || host == "*" || host == "0.0.0.0" || host == "::" || host == "[::]";
 }
 
@@ -125,14 +125,14 @@ absl::StatusOr<WorkerPlan> PlanWorker(WorkerRole role, const WorkerSettings& set
   if (!kv_wire.ok())
     return absl::InvalidArgumentError(absl::StrCat("--kv_wire=", kv_wire.status().message()));
   plan.kv_wire = *kv_wire;
-  if (settings.kv_curve) MakeCurveKeys(&plan.wire);
-
   BATON_RETURN_IF_ERROR(CheckKeys(settings));
-  plan.worker.name = settings.name.empty() ? absl::StrCat(short_role, "-", getpid()) : settings.name;
+  if (settings.kv_curve) MakeCurveKeys(&plan.wire);
   plan.wire.key_file = settings.kv_key;
   plan.wire.allowed_keys_file = settings.kv_allowed_keys;
   // Where a name is worth something, since it counts only together with the key.
   if (!settings.kv_key.empty()) plan.worker.handoff.name = settings.name;
+
+  plan.worker.name = settings.name.empty() ? absl::StrCat(short_role, "-", getpid()) : settings.name;
   plan.worker.model = ModelName(settings.model);
   plan.worker.core.role = role;
   plan.worker.core.emission_buffer = settings.emission_buffer;
