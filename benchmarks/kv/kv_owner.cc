@@ -36,7 +36,7 @@ class Owner {
       case 'O':
         Begin(order);
         Offer(order, absl::Seconds(order.argument));
-        return absl::ToDoubleSeconds(clock_.Now() - absl::UnixEpoch());
+        return absl::ToDoubleSeconds(last_offer_ - absl::UnixEpoch());
       case 'S':
         return Checksum(order.tokens);
       default:
@@ -68,6 +68,7 @@ class Owner {
                        pages,
                        pool_->Checksums(rect, pages)};
         if (compute > absl::ZeroDuration()) WaitUntil(clock_, begun + compute * ++step / (chunks * groups));
+        last_offer_ = clock_.Now();
         (void)node_->Submit(std::move(offer));
       }
     }
@@ -96,6 +97,7 @@ class Owner {
   BenchPool* const pool_;
   HandoffNode* const node_;
   const SteadyClock clock_;
+  MonoTime last_offer_;  // when its bytes were there
 };
 
 int Fail(const absl::Status& status) {

@@ -65,11 +65,16 @@ absl::Status KvSuite::Throughput(const Shape& shape, double target) {
     theirs.push_back(limit);
     cpu += cpu_after - cpu_before;
   }
+  if (!memory && target > 0) {  // it varies: as often as we are judged by it
+    for (int i = 0; i < 3; ++i) {
+      if (const auto again = UcxTaggedGbps(); again.has_value()) ucx_gbps_.push_back(*again);
+    }
+  }
   const double gbps = bytes / Median(ours) / 1e9;
   double limit = bytes / Median(theirs) / 1e9;
   std::string peer = memory ? "memcpy between two processes" : "a raw socket";
-  if (!memory && ucx_gbps_.has_value() && *ucx_gbps_ > limit) {
-    limit = *ucx_gbps_;
+  if (!memory && Median(ucx_gbps_) > limit) {
+    limit = Median(ucx_gbps_);
     peer = "UCX tagged over TCP";
   }
   rows_.push_back({NameOf(shape), gbps, "GB/s", peer, limit, gbps / limit, target});
@@ -159,8 +164,7 @@ absl::Status KvSuite::Overlap() {
 
 absl::StatusOr<std::vector<KvRow>> KvSuite::Run() {
   options_.tell("UCX's own benchmark");
-  ucx_gbps_ = UcxTaggedGbps();
-  if (ucx_gbps_.has_value()) rows_.push_back({"UCX tagged over TCP, 1 MiB", *ucx_gbps_, "GB/s", "", 0, 0, 0});
+  if (const auto tagged = UcxTaggedGbps(); tagged.has_value()) ucx_gbps_.push_back(*tagged);
   std::vector<int64_t> sizes = {128, 1024, 8192};
   if (!options_.quick) sizes.push_back(32768);
   for (const WireChoice wire : options_.wires) {
@@ -181,6 +185,8 @@ absl::StatusOr<std::vector<KvRow>> KvSuite::Run() {
     BATON_RETURN_IF_ERROR(Overlap());
   }
   if (Has(options_.wires, WireChoice::kTcp)) BATON_RETURN_IF_ERROR(Checksums(WireChoice::kTcp, 3));
+  if (!ucx_gbps_.empty())
+    rows_.push_back({"UCX tagged over TCP, 1 MiB", Median(ucx_gbps_), "GB/s", "", 0, 0, 0});
   return rows_;
 }
 

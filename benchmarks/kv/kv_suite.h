@@ -4,7 +4,6 @@
 // turn.
 
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,7 +46,7 @@ class KvSuite {
 
   const SuiteOptions options_;
   std::vector<KvRow> rows_;
-  std::optional<double> ucx_gbps_;
+  std::vector<double> ucx_gbps_;
 };
 
 }  // namespace baton

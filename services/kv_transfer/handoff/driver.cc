@@ -143,6 +143,12 @@ void HandoffDriver::Step(absl::Duration longest) {
   Tick();
   const absl::Duration until_timer = std::max(absl::ZeroDuration(), NextDeadline() - now_);
   wire_->Poll(std::min(longest, until_timer), this);
+  FlushAcks();
+}
+
+void HandoffDriver::FlushAcks() {
+  for (const auto& [id, ack] : std::exchange(acks_, {}))
+    (void)wire_->Send(ack.peer, ack.message.SerializeAsString());
 }
 
 void HandoffDriver::Shutdown(absl::Duration patience) {
@@ -172,6 +178,12 @@ void HandoffDriver::Act() {
 }
 
 void HandoffDriver::Act(WireSend& action) {
+  const HandoffId id = FromProto(action.message.key());
+  if (action.message.has_offer_ack()) {
+    acks_[id] = std::move(action);
+    return;
+  }
+  if (action.message.has_confirm()) acks_.erase(id);  // it says more
   // What a busy wire drops is sent again, as if it had been lost on the way.
   (void)wire_->Send(action.peer, action.message.SerializeAsString());
 }

@@ -87,6 +87,7 @@ class HandoffDriver final : public WireHandler {
   absl::Span<std::byte> BytesOf(const ByteRange& range);
   bool Verify(const UnitCheck& check);
   void Tick();
+  void FlushAcks();
 
   KvMemory* const memory_;
   Transport* const wire_;
@@ -104,6 +105,7 @@ class HandoffDriver final : public WireHandler {
   };
   std::map<PeerId, Address> connected_;
   absl::flat_hash_map<HandoffId, std::string> pulling_from_;  // endpoints, for the log
+  std::map<HandoffId, WireSend> acks_;  // the latest of each pull, sent when the wire has been served
   bool acting_ = false;
   bool healthy_ = true;
   uint64_t malformed_ = 0, denied_ = 0;
