@@ -22,10 +22,7 @@ constexpr size_t kMaxWaiting = 1024;
 WireResult PeerLink::Post(ReadBatch batch) {
   if (path_ != nullptr && path_->broken()) state_ = State::kNew;
   if (state_ == State::kFailed && host_->Now() >= look_again_) state_ = State::kNew;
-  if (state_ == State::kReady && batch.remote_key != remote_key_) {
-    const auto key = DecodeWireKey(batch.remote_key);
-    if ((key.ok() ? key->process : Id128()) != process_) state_ = State::kNew;
-  }
+  if ((state_ == State::kReady || state_ == State::kFailed) && OfAnotherLife(batch)) state_ = State::kNew;
   if (state_ == State::kReady && path_ == nullptr) return host_->PostInline(std::move(batch));
   if (state_ == State::kReady) {
     const uint64_t tag = batch.tag;
@@ -36,6 +33,12 @@ WireResult PeerLink::Post(ReadBatch batch) {
   if (waiting_.size() >= kMaxWaiting) return WireResult::kBusy;
   waiting_.push_back(std::move(batch));
   return WireResult::kOk;
+}
+
+bool PeerLink::OfAnotherLife(const ReadBatch& batch) const {
+  if (batch.remote_key == remote_key_) return false;
+  const auto key = DecodeWireKey(batch.remote_key);
+  return (key.ok() ? key->process : Id128()) != process_;
 }
 
 void PeerLink::Choose(const std::string& remote_key) {
@@ -195,6 +198,10 @@ bool PeerLink::Progress(std::vector<ReadDone>* done) {
     more = true;
   }
   while (!waiting_.empty() && (state_ == State::kReady || state_ == State::kFailed)) {
+    if (OfAnotherLife(waiting_.front())) {
+      state_ = State::kNew;
+      return true;
+    }
     ReadBatch batch = std::move(waiting_.front());
     waiting_.pop_front();
     const uint64_t tag = batch.tag;

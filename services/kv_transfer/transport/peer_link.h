@@ -51,6 +51,8 @@ class PeerLink {
 
  private:
   enum class State { kNew, kProbing, kReady, kFailed };
+  // Whether it is to be read from another life of the peer than the one that was chosen for.
+  bool OfAnotherLife(const ReadBatch& batch) const;
   void Choose(const std::string& remote_key);
   bool Try(WireChoice kind, const WireKey& key);
   void StartProbe();

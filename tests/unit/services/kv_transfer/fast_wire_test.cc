@@ -78,8 +78,8 @@ class FastWireTest : public ::testing::TestWithParam<WireChoice> {
     return batch;
   }
   template <typename Done>
-  bool Until(Done done) {
-    const MonoTime until = clock.Now() + absl::Seconds(10);
+  bool Until(Done done, absl::Duration patience = absl::Seconds(10)) {
+    const MonoTime until = clock.Now() + patience;
     while (!done() && clock.Now() < until) {
       if (server != nullptr) server->Poll(absl::Milliseconds(1), &at_server);
       client->Poll(absl::Milliseconds(1), &at_client);
@@ -183,6 +183,24 @@ TEST_P(FastWireTest, TooSlowIsAnErrorInWords) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("--kv_min_gbps asks for 1000000.00"));
   ASSERT_THAT(client->links(), SizeIs(1));
   EXPECT_EQ(client->links()[0].wire, "none");
+}
+
+// What failed while the peer was away says nothing of its next life.
+TEST_P(FastWireTest, APeerThatWasAwayIsReadFromInItsNextLife) {
+  StartBoth({.probe_timeout = absl::Milliseconds(200)});
+  ASSERT_TRUE(Read(BatchOf(1)).ok());
+  ZmqOptions same;
+  same.bind = server->endpoint();
+  const ReadBatch early = BatchOf(2), between = BatchOf(3);
+  server.reset();
+  EXPECT_EQ(client->PostReads(early), WireResult::kOk);
+  Until([&] { return at_client.done.contains(2); }, absl::Seconds(1));
+  EXPECT_EQ(client->PostReads(between), WireResult::kOk);
+  server = *NewFastWire({.zmq = same, .choice = GetParam(), .shared = {source.get()}}, &clock);
+  ASSERT_TRUE(server->Register(source->span()).ok());
+  const ReadBatch batch = BatchOf(4);
+  EXPECT_TRUE(Read(batch).ok()) << at_client.done[4];
+  EXPECT_TRUE(Arrived(batch));
 }
 
 INSTANTIATE_TEST_SUITE_P(Ways, FastWireTest,
