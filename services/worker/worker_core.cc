@@ -24,6 +24,9 @@ absl::Status WorkerCore::Admit(const Arrival& arrival, const absl::Status& check
   if (absl::IsAborted(seen)) ++counters_.superseded;
   BATON_RETURN_IF_ERROR(seen);
   if (raised) Supersede(arrival.stream, arrival.attempt, now);
+  const bool reads = kind == CallKind::kDecode || kind == CallKind::kFetch;
+  if ((reads ? by_pull_ : by_lease_).contains({arrival.stream, arrival.attempt}))
+    return absl::AbortedError("superseded: a handoff of this attempt is not over yet");
   if (drain_.draining && kind != CallKind::kShare) return absl::UnavailableError("draining");
   if (kind == CallKind::kPrefill && options_.role != WorkerRole::kPrefill)
     return absl::UnavailableError("role gate closed: this worker decodes");

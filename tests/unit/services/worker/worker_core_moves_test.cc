@@ -182,6 +182,17 @@ TEST_F(MovesCore, AHigherRoundEndsTheLowerOne) {
   EXPECT_EQ(EndedWith(), absl::StatusCode::kAborted);  // served already
 }
 
+TEST_F(MovesCore, AForgottenRoundIsNotServedAgainWhileItsHandoffLasts) {
+  Fetching();
+  core.OnCallBroken(1, now);
+  Take();
+  now += absl::Hours(1);  // the attempt is forgotten; the reads are still not fenced
+  core.OnTick(now);
+  core.OnFetch(2, Fetch(1), now);
+  Take();
+  EXPECT_EQ(EndedWith(), absl::StatusCode::kAborted);
+}
+
 TEST_F(MovesCore, OnlySharesAreAdmittedWhileDraining) {
   core.OnDrain(now + absl::Seconds(10));
   core.OnFetch(1, Fetch(1), now);
