@@ -16,7 +16,8 @@ using ::testing::HasSubstr;
 constexpr HandoffId kId{{9, 1}, {1, 1}};
 
 TEST(GuardedPagesTest, SeesALateWriteIntoAFreePage) {
-  GuardedPages pages(4);
+  const auto owned = *GuardedPages::Create(4);
+  GuardedPages& pages = *owned;
   EXPECT_EQ(pages.LateWrites(), 0);
   pages.Page(0, 2)[77] ^= std::byte{1};
   EXPECT_EQ(pages.LateWrites(), 1);
@@ -26,7 +27,8 @@ TEST(GuardedPagesTest, SeesALateWriteIntoAFreePage) {
 }
 
 TEST(GuardedPagesTest, SeesAWrongByteAndNoneElsewhere) {
-  GuardedPages pages(10);
+  const auto owned = *GuardedPages::Create(10);
+  GuardedPages& pages = *owned;
   PageLease lease = *pages.Take(kLayout.PagesFor(kTokens), PageHold::kUse);
   for (int step = 0; step < kSteps; ++step) pages.Fill(kId, StepRect(step), lease.pages());
   EXPECT_EQ(pages.CountWrong(kId, kWholeRect, lease.pages()), 0);
@@ -36,7 +38,8 @@ TEST(GuardedPagesTest, SeesAWrongByteAndNoneElsewhere) {
 }
 
 TEST(GuardedPagesTest, FreedPagesAreOverwrittenAtOnce) {
-  GuardedPages pages(8);
+  const auto owned = *GuardedPages::Create(8);
+  GuardedPages& pages = *owned;
   PageLease lease = *pages.Take(8, PageHold::kUse);
   const std::vector<PageId> ids(lease.pages().begin(), lease.pages().end());
   pages.Fill(kId, kWholeRect, ids);
@@ -47,7 +50,8 @@ TEST(GuardedPagesTest, FreedPagesAreOverwrittenAtOnce) {
 }
 
 TEST(ReaderSideTest, LostPagesStayQuarantinedUntilFenced) {
-  GuardedPages pages(16);
+  const auto owned = *GuardedPages::Create(16);
+  GuardedPages& pages = *owned;
   ReaderSide reader(&pages, absl::Seconds(1), [](const HandoffCommand&) {});
   const MonoTime now = absl::UnixEpoch();
   ASSERT_TRUE(reader.Pull(kId, {}, now + absl::Seconds(9)).ok());
@@ -64,7 +68,8 @@ TEST(ReaderSideTest, LostPagesStayQuarantinedUntilFenced) {
 }
 
 TEST(ReaderSideTest, HeldWithOtherBytesOrAnotherFirstTokenIsWrong) {
-  GuardedPages pages(16);
+  const auto owned = *GuardedPages::Create(16);
+  GuardedPages& pages = *owned;
   ReaderSide reader(&pages, absl::Seconds(1), [](const HandoffCommand&) {});
   const MonoTime now = absl::UnixEpoch();
   ASSERT_TRUE(reader.Pull(kId, {}, now + absl::Seconds(9)).ok());
@@ -78,8 +83,8 @@ class TwoParties : public ::testing::Test {
     Party::Options options;
     options.step_time = absl::Milliseconds(1);
     options.attend_time = absl::Milliseconds(50);
-    owner_ = *Party::Create(options, &owner_pages_, owner_wire_.get(), &clock_, Into(&owner_said_));
-    reader_ = *Party::Create(options, &reader_pages_, reader_wire_.get(), &clock_, Into(&reader_said_));
+    owner_ = *Party::Create(options, owner_pages_.get(), owner_wire_.get(), &clock_, Into(&owner_said_));
+    reader_ = *Party::Create(options, reader_pages_.get(), reader_wire_.get(), &clock_, Into(&reader_said_));
   }
   static Party::Say Into(std::vector<std::string>* lines) {
     return [lines](const std::string& line) { lines->push_back(line); };
@@ -102,7 +107,8 @@ class TwoParties : public ::testing::Test {
 
   ManualClock clock_;
   LoopbackNetwork network_{{}, &clock_};
-  GuardedPages owner_pages_{16}, reader_pages_{16};
+  std::unique_ptr<GuardedPages> owner_pages_ = *GuardedPages::Create(16),
+                                reader_pages_ = *GuardedPages::Create(16);
   std::vector<std::string> owner_said_, reader_said_;
   std::unique_ptr<Transport> owner_wire_, reader_wire_;
   std::unique_ptr<Party> owner_, reader_;
@@ -129,7 +135,7 @@ TEST_F(TwoParties, RevokeAndCancelEndIt) {
   Turn(20);
   EXPECT_THAT(owner_said_.back(), HasSubstr("revoked: the pages are needed"));
   EXPECT_THAT(reader_said_, Contains(HasSubstr("\"Lost\"")));
-  EXPECT_EQ(owner_pages_.pool().count(PageClass::kFree), 16);
+  EXPECT_EQ(owner_pages_->pool().count(PageClass::kFree), 16);
 }
 
 TEST_F(TwoParties, RefuseOtherCommands) {

@@ -20,7 +20,8 @@ from story import Missed, run_control, run_story
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TRIES = 6  # at one story, until the fault strikes in time
 CONTROL_BATCH = 25
-FLAGS = ["--pages=32"]
+WIRES = ["zmq", "tcp", "shm", "ucx"]
+FLAGS = ["--pages=64"]
 
 
 class Run:
@@ -62,7 +63,7 @@ class Run:
             self.done += 1
 
     def _flags(self):
-        return [*FLAGS] if self.wire == "zmq" else [*FLAGS, f"--wire={self.wire}"]
+        return [*FLAGS, f"--wire={self.wire}"]
 
     async def _story(self, lane, state, fault):
         for _ in range(TRIES):
@@ -93,6 +94,8 @@ class Run:
         return found + [f"not reached: {text}" for text in self.unreached]
 
     def count(self, what):
+        if what == "unreached":
+            return len(self.unreached)
         rows = [row for rows in self.rows.values() for row in rows] + self.control
         return sum(len(row[what]) if isinstance(row[what], list) else row[what] for row in rows)
 
@@ -134,22 +137,32 @@ def machine():
     return f"{model}, {os.cpu_count()} cores"
 
 
-def report(run):
+def cells_of(run):
+    return [{"wire": run.wire, "owner": s[0], "reader": s[1], "fault": f, **cell(rows)} for (s, f), rows in sorted(run.rows.items())]
+
+
+def figures(run):
     control = sum(row["n"] for row in run.control)
     held = sum(row["held"] for row in run.control)
-    cells = [{"owner": s[0], "reader": s[1], "fault": f, **cell(rows)} for (s, f), rows in sorted(run.rows.items())]
+    counts = [len(rows) for rows in run.rows.values()]
     rows = [{"name": f"{name} ({run.wire})", "value": run.count(what), "unit": unit, "target": 0}
             for name, what, unit in (("wrong bytes attended to", "wrong", "bytes"), ("late writes into freed pages", "late", "bytes"),
                                      ("leaked pages and records", "leaked", "pages"), ("hangs", "hangs", "handoffs"),
-                                     ("broken promises", "broken", "handoffs"))]
-    rows += [{"name": f"handoffs struck by a fault ({run.wire})", "value": sum(c["n"] for c in cells), "unit": "handoffs"},
-             {"name": f"cells of state x fault ({run.wire})", "value": len(cells), "unit": "cells"},
-             {"name": f"least strikes of a cell ({run.wire})", "value": min((c["n"] for c in cells), default=0), "unit": "handoffs"}]
+                                     ("broken promises", "broken", "handoffs"), ("cells not reached", "unreached", "cells"))]
+    rows += [{"name": f"handoffs struck by a fault ({run.wire})", "value": sum(counts), "unit": "handoffs"},
+             {"name": f"cells of state x fault ({run.wire})", "value": len(counts), "unit": "cells"},
+             {"name": f"fewest strikes of a cell ({run.wire})", "value": min(counts, default=0), "unit": "handoffs"},
+             {"name": f"pulls that were fencing for a while ({run.wire})", "value": run.count("fenced"), "unit": "handoffs"}]
     if control:
         rows += [{"name": f"held without faults ({run.wire})", "value": 100 * held / control, "unit": "%", "target": 99},
                  {"name": f"recomputed without faults ({run.wire})", "value": control - held, "unit": "handoffs", "target": 0}]
-    return {"machine": machine(), "commit": commit(), "lease_s": LEASE, "seconds": round(run.seconds), "rows": rows, "cells": cells,
-            "faults": MEANING, "problems": run.problems()}
+    return rows
+
+
+def report(runs):
+    return {"machine": machine(), "commit": commit(), "lease_s": LEASE, "seconds": round(sum(run.seconds for run in runs)),
+            "rows": [row for run in runs for row in figures(run)], "faults": MEANING,
+            "cells": [one for run in runs for one in cells_of(run)], "problems": [text for run in runs for text in run.problems()]}
 
 
 def arguments():
@@ -163,7 +176,7 @@ def arguments():
     parser.add_argument("--control", type=int, default=1000, help="handoffs without faults (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="one strike of each cell, and 100 handoffs without faults")
     parser.add_argument("--lanes", type=int, default=16, help="pairs of processes at work at a time (%(default)s)")
-    parser.add_argument("--wire", default="zmq", choices=["zmq"], help="between them (%(default)s)")
+    parser.add_argument("--wire", nargs="+", default=["zmq"], choices=WIRES, help="of the bytes, one after the other (zmq)")
     parser.add_argument("--state", help="only this state, such as Sealed/Confirming")
     parser.add_argument("--fault", choices=FAULTS, help="only this fault")
     parser.add_argument("--seed", type=int, default=1, help="of the order of stories (%(default)s)")
@@ -181,15 +194,18 @@ async def main():
     task = asyncio.current_task()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    run = Run(args.binary, args.wire, args.lanes)
-    await run.play(1 if args.quick else args.repeats, 100 if args.quick else args.control, args.seed,
-                   lambda state, fault: args.state in (None, "/".join(state)) and args.fault in (None, fault))
-    result = report(run)
-    print(table(run))
-    for row in result["rows"]:
-        print(f"{row['name']}: {row['value']:g} {row['unit']}" + (f" (target {row['target']})" if "target" in row else ""))
-    for problem in result["problems"]:
-        print(f"PROBLEM {problem}")
+    runs = []
+    for wire in args.wire:
+        run = Run(args.binary, wire, args.lanes)
+        runs.append(run)
+        await run.play(1 if args.quick else args.repeats, 100 if args.quick else args.control, args.seed,
+                       lambda state, fault: args.state in (None, "/".join(state)) and args.fault in (None, fault))
+        print(f"{wire}: share held, and the longest until both had ended it, in seconds\n{table(run)}")
+        for row in figures(run):
+            print(f"{row['name']}: {row['value']:g} {row['unit']}" + (f" (target {row['target']})" if "target" in row else ""))
+        for problem in run.problems():
+            print(f"PROBLEM {problem}", flush=True)
+    result = report(runs)
     if args.json:
         with open(args.json, "w", encoding="utf-8") as out:
             json.dump(result, out, indent=1)

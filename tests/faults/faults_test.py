@@ -17,8 +17,8 @@ HARNESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "faults.py")
 
 
 def row(**changed):
-    plain = {"owner": "held", "reader": "held", "seconds": 0.1, "after": 0.2, "wrong": 0, "late": 0, "leaked": 0, "hangs": [],
-             "broken": []}
+    plain = {"owner": "held", "reader": "held", "seconds": 0.1, "after": 0.2, "wrong": 0, "late": 0, "leaked": 0, "fenced": 0,
+             "hangs": [], "broken": []}
     return {**plain, **changed}
 
 
@@ -39,18 +39,27 @@ class BooksTest(unittest.TestCase):
         run.rows[("Leased", "Pulling"), "cut"] = [row(), row(reader="lost", owner="lost", seconds=1.25)]
         run.rows[("Leased", "Pulling"), "kill reader"] = [row(reader="gone", owner="lost")]
         self.assertIn("| Leased/Pulling | gone 0.1 | 50% 1.2 |", table(run))
-        cells = {cell["fault"]: cell for cell in report(run)["cells"]}
+        cells = {cell["fault"]: cell for cell in report([run])["cells"]}
         self.assertEqual((cells["cut"]["held"], cells["cut"]["recomputed"], cells["kill reader"]["reader_gone"]), (1, 1, 1))
 
 
 @unittest.skipIf(why_not(), f"skipped: {why_not()}")
 class FaultsTest(unittest.TestCase):
-    def test_every_cell_once(self):
-        run = Run(BINARY, "zmq", lanes=16)
+    def test_every_cell_once_over_zmq(self):
+        self._every_cell_once("zmq")
+
+    def test_every_cell_once_over_tcp(self):
+        self._every_cell_once("tcp")
+
+    def test_every_cell_once_over_shared_memory(self):
+        self._every_cell_once("shm")
+
+    def _every_cell_once(self, wire):
+        run = Run(BINARY, wire, lanes=16)
         asyncio.run(run.play(repeats=1, control=100, seed=int(time.time())))
         print(table(run), flush=True)
         self.assertEqual(run.problems(), [])
-        lasting = [state for state in STATES if state not in NEVER_LAST["zmq"]]
+        lasting = [state for state in STATES if state not in NEVER_LAST[wire]]
         self.assertEqual(set(run.rows), {(state, fault) for state in lasting for fault in FAULTS})
         for fault in FAULTS:
             self.assertEqual(run.rows[("Held", "Held"), fault][0]["reader"], "held", fault)

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/checksum.h"
+#include "common/status_macros.h"
 #include "tests/faults/pattern.h"
 
 namespace baton::faults {
@@ -32,13 +33,19 @@ int64_t Differing(absl::Span<const std::byte> bytes, uint64_t seed, uint64_t fir
 
 }  // namespace
 
-GuardedPages::GuardedPages(int64_t pages)
-    : memory_(pages * kLayout.PageBytes()), pool_(pages), freed_(pages) {
+absl::StatusOr<std::unique_ptr<GuardedPages>> GuardedPages::Create(int64_t pages) {
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<SharedMemory> memory,
+                         SharedMemory::Create(pages * kLayout.PageBytes()));
+  return std::unique_ptr<GuardedPages>(new GuardedPages(std::move(memory), pages));
+}
+
+GuardedPages::GuardedPages(std::unique_ptr<SharedMemory> memory, int64_t pages)
+    : memory_(std::move(memory)), pool_(pages), freed_(pages) {
   for (int64_t page = 0; page < pages; ++page) Overwrite(static_cast<PageId>(page));
 }
 
 absl::Span<std::byte> GuardedPages::Page(uint32_t, PageId page) {
-  return absl::MakeSpan(memory_).subspan(page * kLayout.PageBytes(), kLayout.PageBytes());
+  return memory_->span().subspan(page * kLayout.PageBytes(), kLayout.PageBytes());
 }
 
 absl::StatusOr<PageLease> GuardedPages::Take(int64_t count, PageHold hold) {
@@ -77,8 +84,7 @@ void GuardedPages::ForEachRange(const UnitRect& rect, absl::Span<const PageId> p
     if (part.empty()) continue;
     for (const ByteRange& range : RectRanges(kLayout, part, {0, 0, pages})) {
       const size_t within = range.offset % kLayout.PageBytes();
-      act(absl::MakeSpan(memory_).subspan(range.offset, range.length),
-          i * kPageWords + within / sizeof(uint64_t));
+      act(memory_->span().subspan(range.offset, range.length), i * kPageWords + within / sizeof(uint64_t));
     }
   }
 }
@@ -101,7 +107,7 @@ std::vector<uint64_t> GuardedPages::Checksums(const UnitRect& rect, absl::Span<c
   std::vector<uint64_t> out;
   out.reserve(unknown.size());
   for (const UnitCheck& unit : RectChecks(kLayout, rect, {0, 0, pages}, unknown)) {
-    out.push_back(Checksum64(absl::MakeSpan(memory_).subspan(unit.range.offset, unit.range.length)));
+    out.push_back(Checksum64(memory_->span().subspan(unit.range.offset, unit.range.length)));
   }
   return out;
 }

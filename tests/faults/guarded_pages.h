@@ -1,13 +1,14 @@
 #pragma once
 
-// A rank's pages in the production PagePool, in which free pages are overwritten at once and
-// watched from then on. Not thread-safe.
+// A rank's pages in the production PagePool, over shared memory, in which free pages are overwritten at once
+// and watched from then on. Not thread-safe.
 
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/shared_memory.h"
 #include "engine/cache/page_lease.h"
 #include "services/kv_transfer/handoff/types.h"
 #include "services/kv_transfer/handoff/units.h"
@@ -20,12 +21,13 @@ inline constexpr KvLayout kLayout{
 
 class GuardedPages final : public KvMemory {
  public:
-  explicit GuardedPages(int64_t pages);
+  static absl::StatusOr<std::unique_ptr<GuardedPages>> Create(int64_t pages);
 
   const KvLayout& layout() const override { return kLayout; }
   uint32_t ranks() const override { return 1; }
   int64_t pages(uint32_t) const override { return pool_.size(); }
   absl::Span<std::byte> Page(uint32_t rank, PageId page) override;
+  const SharedMemory* shared() const { return memory_.get(); }
   const PagePool& pool() const { return pool_; }
 
   // ResourceExhausted: that many are not free.
@@ -44,6 +46,7 @@ class GuardedPages final : public KvMemory {
   std::string Classes() const;
 
  private:
+  GuardedPages(std::unique_ptr<SharedMemory> memory, int64_t pages);
   int64_t CountChanged(PageId page);
   void Overwrite(PageId page);
   // Calls act(bytes, n) for each contiguous range of `rect`, where n is the number of its first word in the
@@ -51,7 +54,7 @@ class GuardedPages final : public KvMemory {
   template <typename Act>
   void ForEachRange(const UnitRect& rect, absl::Span<const PageId> pages, Act act);
 
-  std::vector<std::byte> memory_;
+  const std::unique_ptr<SharedMemory> memory_;
   PagePool pool_;
   std::vector<uint64_t> freed_;  // times, by page
   int64_t late_ = 0;             // found when pages were taken

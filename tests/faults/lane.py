@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 
 SIDES = ("owner", "reader")
@@ -67,7 +68,7 @@ class Lane:
 
     async def spawn(self, side, *command):
         return await asyncio.create_subprocess_exec(
-            "nsenter", f"--net=/run/netns/{self.names[side]}", *command, start_new_session=True,
+            "ip", "netns", "exec", self.names[side], *command, start_new_session=True,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=None if Lane.verbose else asyncio.subprocess.DEVNULL)
 
     def stop(self):
@@ -109,6 +110,10 @@ class Party:
 
     async def _read(self):
         while line := await self.process.stdout.readline():
+            if not line.startswith(b"{"):  # a library's word
+                if Lane.verbose:
+                    print(f"{self.side}: {line.decode(errors='replace').strip()}", file=sys.stderr)
+                continue
             event = json.loads(line)
             kind = event.pop("e")
             if kind == "up":

@@ -1,6 +1,5 @@
 // One process of the fault tests: flags, standard input and output around a Party (party.h).
 
-#include <fcntl.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
@@ -9,17 +8,23 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <iostream>
 #include <memory>
 #include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
-#include "services/kv_transfer/transport/zmq_wire.h"
+#include "common/mutex.h"
+#include "services/kv_transfer/transport/fast_wire.h"
 #include "tests/faults/party.h"
 
 ABSL_FLAG(std::string, name, "", "of this party across its lives: its new epoch ends what the old one read");
 ABSL_FLAG(std::string, bind, "tcp://127.0.0.1:0", "where peers reach it");
+ABSL_FLAG(std::string, wire, "zmq", "of the bytes: shm, ucx, tcp or zmq");
 ABSL_FLAG(absl::Duration, lease, absl::Milliseconds(600), "an owner's lease");
 ABSL_FLAG(absl::Duration, fence_timeout, absl::Seconds(2), "of reads that were given up");
 ABSL_FLAG(absl::Duration, step_time, absl::Milliseconds(10), "of computing one of eight offers");
@@ -41,20 +46,35 @@ void Print(const std::string& line) {
   }
 }
 
-// Carries out the lines that have come. False at the end of input.
-bool TakeCommands(std::string* pending, Party* party) {
-  char buffer[4096];
-  for (;;) {
-    const ssize_t got = read(STDIN_FILENO, buffer, sizeof buffer);
-    if (got == 0) return false;
-    if (got < 0) return errno == EAGAIN || errno == EINTR;
-    pending->append(buffer, got);
-    for (size_t end; (end = pending->find('\n')) != std::string::npos; pending->erase(0, end + 1)) {
-      const absl::Status status = party->Command(absl::string_view(*pending).substr(0, end));
-      if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
-    }
+// Lines from standard input, read by a thread of its own, which wakes the wire for each.
+class Lines {
+ public:
+  explicit Lines(Transport* wire) : thread_([this, wire] { Read(wire); }) {}
+  ~Lines() { thread_.join(); }  // the input has ended, or said that it does
+
+  std::vector<std::string> Take() {
+    MutexLock lock(&mutex_);
+    return std::exchange(lines_, {});
   }
-}
+
+ private:
+  void Read(Transport* wire) {
+    std::string line;
+    while (line != "quit" && std::getline(std::cin, line)) Put(line, wire);
+    if (line != "quit") Put("quit", wire);
+  }
+  void Put(const std::string& line, Transport* wire) {
+    {
+      MutexLock lock(&mutex_);
+      lines_.push_back(line);
+    }
+    wire->Wake();
+  }
+
+  Mutex mutex_;
+  std::vector<std::string> lines_ ABSL_GUARDED_BY(mutex_);
+  std::thread thread_;
+};
 
 absl::Status Main() {
   Party::Options options;
@@ -66,17 +86,27 @@ absl::Status Main() {
   options.attend_time = absl::GetFlag(FLAGS_attend_time);
 
   const SteadyClock clock;
-  GuardedPages pages(absl::GetFlag(FLAGS_pages));
-  ZmqOptions zmq;
-  zmq.bind = absl::GetFlag(FLAGS_bind);
-  zmq.watch_fd = STDIN_FILENO;
-  auto wire = NewZmqTransport(zmq);
+  const auto pages = GuardedPages::Create(absl::GetFlag(FLAGS_pages));
+  if (!pages.ok()) return pages.status();
+  const auto choice = ParseWireChoice(absl::GetFlag(FLAGS_wire));
+  if (!choice.ok()) return choice.status();
+  FastWireOptions wires;
+  wires.zmq.bind = absl::GetFlag(FLAGS_bind);
+  wires.choice = *choice;
+  wires.shared = {(*pages)->shared()};
+  const auto wire = NewFastWire(wires, &clock);
   if (!wire.ok()) return wire.status();
-  auto party = Party::Create(options, &pages, wire->get(), &clock, Print);
+  const auto party = Party::Create(options, pages->get(), wire->get(), &clock, Print);
   if (!party.ok()) return party.status();
 
-  std::string pending;
-  while (!(*party)->done() && TakeCommands(&pending, party->get())) (*party)->Step(kLongestWait);
+  Lines lines(wire->get());
+  while (!(*party)->done()) {
+    for (const std::string& line : lines.Take()) {
+      const absl::Status status = (*party)->Command(line);
+      if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
+    }
+    if (!(*party)->done()) (*party)->Step(kLongestWait);
+  }
   return absl::OkStatus();
 }
 
@@ -90,7 +120,6 @@ int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
   spdlog::set_default_logger(spdlog::stderr_logger_st("fault_party"));  // standard output is for events
   prctl(PR_SET_PDEATHSIG, SIGKILL);                                     // also while stopped
-  fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
   const absl::Status status = baton::faults::Main();
   if (status.ok()) return 0;
   std::fprintf(stderr, "fault_party: %s\n", status.ToString().c_str());

@@ -159,8 +159,8 @@ STATES = {
     ("Lost", "Confirming"): lost_confirming,
     ("Lost", "Fencing"): lost_fencing,
 }
-# Of wires that can drop a read at once (zmq), or have read before the cut is noticed (shm).
-NEVER_LAST = {
-    "zmq": [state for state in STATES if state[1] == "Fencing"],
-    "shm": [state for state in STATES if state[1] in ("Fencing", "Reading")],
-}
+# Fencing is over at once on wires that can drop a read, as these all can; shared memory has been read before a cut of
+# the cable is noticed.
+FENCING = [state for state in STATES if state[1] == "Fencing"]
+NEVER_LAST = {"zmq": FENCING, "tcp": FENCING, "ucx": FENCING,
+              "shm": FENCING + [state for state in STATES if state[1] == "Reading"]}

@@ -1,6 +1,7 @@
 """One handoff between two processes, brought to a state and struck by a fault; then it goes on, ends, and is looked over."""
 
 import asyncio
+import sys
 import time
 
 from lane import ADDRESS, PORT, Party
@@ -155,6 +156,17 @@ class Story:
             self.broken.append(f"held by the reader, {result['owner']} by the owner")
         return result
 
+    def fenced(self):
+        """Pulls that were lost before their last read was over."""
+        return sum(any(state == "Fencing" for _, state, _ in states) for party in self.everyone for states in party.history.values())
+
+    def tell(self, struck):
+        """What happened, for whoever looks for the cause."""
+        events = [(t - struck, party.side, key, state, event.get("why", "")) for party in self.everyone
+                  for key, states in party.history.items() for t, state, event in states]
+        for event in sorted(events):
+            print("  %+.3f s %s %s %s %s" % event, file=sys.stderr)
+
     async def stop(self):
         for party in self.everyone:
             if party.process is not None and party.process.returncode is None:
@@ -180,8 +192,10 @@ async def run_story(lane, binary, flags, state, prepare, fault):
             await s.next_attempt()
         await s.look_over()
         ended = s.outcomes()
+        if lane.verbose and (s.wrong or s.late or s.leaked or s.hangs or s.broken):
+            s.tell(struck)
         return {"owner": ended["owner"], "reader": ended["reader"], "seconds": seconds, "after": getattr(s, "after", None),
-                "wrong": s.wrong, "late": s.late, "leaked": s.leaked, "hangs": s.hangs, "broken": s.broken,
+                "wrong": s.wrong, "late": s.late, "leaked": s.leaked, "hangs": s.hangs, "broken": s.broken, "fenced": s.fenced(),
                 "why": [s.first[side].last(s.key, "why") for side in ("owner", "reader")]}
     finally:
         await s.stop()
@@ -200,7 +214,7 @@ async def run_control(lane, binary, flags, handoffs):
             longest = max(longest, time.monotonic() - began)
             await asyncio.sleep(0.1)  # its pages stay in use for a while
         await s.look_over()
-        return {"n": handoffs, "held": held, "seconds": longest, "wrong": s.wrong, "late": s.late, "leaked": s.leaked,
+        return {"n": handoffs, "held": held, "seconds": longest, "fenced": s.fenced(), "wrong": s.wrong, "late": s.late, "leaked": s.leaked,
                 "hangs": s.hangs, "broken": s.broken}
     finally:
         await s.stop()
