@@ -227,7 +227,7 @@ absl::StatusOr<std::unique_ptr<BytePath>> FastWire::Open(WireChoice kind, const 
       return StreamPath::Open(key, endpoint, &regions_, &watch_);
     case WireChoice::kUcx:
       if (ucx_ == nullptr) return absl::UnavailableError("UCX did not come up here");
-      return ucx_->Connect(key, options_.choice == WireChoice::kAuto);
+      return ucx_->Connect(key, options_.choice == WireChoice::kAuto ? UcxWay::kRdma : UcxWay::kBest);
     default:
       return absl::InternalError("no path");
   }

@@ -122,8 +122,8 @@ WireKey::Ucx UcxNode::KeyOf(RegionId region) const {
   return {address_, memory_[region].rkey, memory_[region].address, token_};
 }
 
-absl::StatusOr<std::unique_ptr<BytePath>> UcxNode::Connect(const WireKey& key, bool hardware) {
-  return UcxPath::Open(this, key, hardware);
+absl::StatusOr<std::unique_ptr<BytePath>> UcxNode::Connect(const WireKey& key, UcxWay way) {
+  return UcxPath::Open(this, key, way);
 }
 
 bool UcxNode::Arm() const {

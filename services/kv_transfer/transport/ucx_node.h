@@ -24,6 +24,10 @@ namespace baton {
 
 class UcxPath;
 
+// How a peer's bytes are fetched. kBest: by one-sided gets, unless UCX would only emulate them over TCP; then
+// by active messages. kRdma: by gets in hardware or not at all. kGets: by gets whatever they cost.
+enum class UcxWay { kBest, kRdma, kGets };
+
 // Ends as its status says; null and pointers are what ucp_*_nbx return.
 absl::Status UcxError(absl::string_view what, ucs_status_t status);
 
@@ -42,8 +46,8 @@ class UcxNode {
   absl::Status Register(absl::Span<std::byte> memory);
   void UnregisterAll();
   WireKey::Ucx KeyOf(RegionId region) const;
-  // With `hardware`, Unavailable unless UCX reaches the peer's memory by RDMA.
-  absl::StatusOr<std::unique_ptr<BytePath>> Connect(const WireKey& key, bool hardware);
+  // Unavailable: the peer has no UCX, or cannot be reached so.
+  absl::StatusOr<std::unique_ptr<BytePath>> Connect(const WireKey& key, UcxWay way);
   // Serves and progresses, a bounded amount. Returns whether there is more to do at once.
   bool Progress(WireHandler* handler);
   // Before sleeping on the watch; false: there is something to do already.

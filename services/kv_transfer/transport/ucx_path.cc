@@ -56,14 +56,14 @@ ucp_request_param_t WithData(void* data) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<BytePath>> UcxPath::Open(UcxNode* node, const WireKey& key, bool hardware) {
+absl::StatusOr<std::unique_ptr<BytePath>> UcxPath::Open(UcxNode* node, const WireKey& key, UcxWay way) {
   if (!key.ucx.has_value()) return absl::UnavailableError("the peer has no UCX");
   std::unique_ptr<UcxPath> path(new UcxPath(node));
-  BATON_RETURN_IF_ERROR(path->Connect(key, hardware));
+  BATON_RETURN_IF_ERROR(path->Connect(key, way));
   return path;
 }
 
-absl::Status UcxPath::Connect(const WireKey& key, bool hardware) {
+absl::Status UcxPath::Connect(const WireKey& key, UcxWay way) {
   ucp_ep_params_t params = {};
   params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
                       UCP_EP_PARAM_FIELD_ERR_HANDLER;
@@ -76,8 +76,8 @@ absl::Status UcxPath::Connect(const WireKey& key, bool hardware) {
   BATON_RETURN_IF_ERROR(UcxError("endpoint", ucp_ep_create(node_->worker(), &params, &endpoint_)));
   token_ = key.ucx->token;
   const Lanes lanes = LanesOf(endpoint_);
-  one_sided_ = lanes.one_sided;
-  if (hardware && !lanes.hardware) return absl::UnavailableError("no RDMA reaches the peer");
+  one_sided_ = lanes.one_sided || way == UcxWay::kGets;
+  if (way == UcxWay::kRdma && !lanes.hardware) return absl::UnavailableError("no RDMA reaches the peer");
   return absl::OkStatus();
 }
 

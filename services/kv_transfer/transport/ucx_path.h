@@ -14,7 +14,7 @@ namespace baton {
 
 class UcxPath final : public BytePath {
  public:
-  static absl::StatusOr<std::unique_ptr<BytePath>> Open(UcxNode* node, const WireKey& key, bool hardware);
+  static absl::StatusOr<std::unique_ptr<BytePath>> Open(UcxNode* node, const WireKey& key, UcxWay way);
   ~UcxPath() override;
 
   absl::string_view name() const override { return "ucx"; }
@@ -45,7 +45,7 @@ class UcxPath final : public BytePath {
   };
 
   explicit UcxPath(UcxNode* node) : node_(node) {}
-  absl::Status Connect(const WireKey& key, bool hardware);
+  absl::Status Connect(const WireKey& key, UcxWay way);
   absl::StatusOr<const Window*> WindowOf(const std::string& remote_key);
   // Issues gets of `read` up to the budgets.
   void Issue(Read& read, size_t* budget);
