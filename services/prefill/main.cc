@@ -19,7 +19,7 @@ ABSL_FLAG(std::string, advertise_host, "",
 ABSL_FLAG(std::string, name, "", "Name in logs and status; the role and the process id if empty.");
 ABSL_FLAG(std::string, address_file, "", "JSON file to write once ready: name, role, addresses, pid.");
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off.");
-ABSL_FLAG(std::string, kv_pool, "", "HOST:PORT of this node's KV pool (baton-kv); empty: none.");
+ABSL_FLAG(std::string, kv_pool, "", "HOST:PORT or unix:PATH of this node's KV pool (baton-kv); empty: none.");
 ABSL_FLAG(std::string, kv_dtype, "f16", "How keys and values are stored: f16, bf16 or f32.");
 ABSL_FLAG(bool, kv_curve, true,
           "Encrypt handoffs, and prove the owner's identity to readers, with CURVE keys made at start.");
@@ -28,11 +28,11 @@ ABSL_FLAG(std::string, kv_key, "",
           "handoffs, and it to theirs. Empty: anybody may. Watched, as is the list.");
 ABSL_FLAG(std::string, kv_allowed_keys, "", "The list of public keys that are let in; goes with --kv_key.");
 ABSL_FLAG(std::string, kv_wire, "auto",
-          "How keys and values are fetched: shm, ucx, tcp, zmq, or auto, the first of these that reaches the peer (ucx "
-          "only by RDMA). What does not come up as asked is an error.");
+          "How keys and values are fetched: shm, ucx, tcp, zmq, or auto, the first of these that reaches the "
+          "peer (ucx only by RDMA). What does not come up as asked is an error.");
 ABSL_FLAG(double, kv_min_gbps, 0,
-          "Peers whose keys and values come slower than this, in 1e9 bytes a second, are an error; measured when "
-          "connecting.");
+          "Peers whose keys and values come slower than this, in 1e9 bytes a second, are an error; measured "
+          "when connecting.");
 ABSL_FLAG(int, ranks, 1, "Data-parallel ranks: engines that share the weights.");
 ABSL_FLAG(int, threads, 1, "Threads of each rank.");
 ABSL_FLAG(int64_t, kv_memory_mb, 256, "Memory for keys and values, MiB per rank.");

@@ -19,6 +19,7 @@ namespace baton {
 namespace {
 
 constexpr absl::Duration kLookEvery = absl::Milliseconds(200);
+constexpr absl::Duration kAttachAgainEvery = absl::Seconds(2);  // a pool that was restarted is noticed so
 
 absl::Status ToAbsl(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -61,7 +62,7 @@ struct PoolClient::Impl {
         jobs.push_back(std::move(job));
         return;
       }
-      ++stats.not_asked;
+      ++counted.not_asked;
     }
     Refuse(job, NoPool());
   }
@@ -83,7 +84,8 @@ struct PoolClient::Impl {
           for (Job& job : taken) Refuse(job, absl::CancelledError("the worker is shutting down"));
           return;
         }
-        attach = !attached && breaker.Allows(clock->Now());
+        attach =
+            breaker.Allows(clock->Now()) && (!attached || (taken.empty() && clock->Now() >= next_attach));
       }
       if (attach) Attach();
       for (Job& job : taken) {
@@ -105,7 +107,7 @@ struct PoolClient::Impl {
       if (stopping) return absl::CancelledError("the worker is shutting down");
       if (!breaker.Allows(clock->Now())) return NoPool();
       current = &context;
-      ++stats.calls;
+      ++counted.calls;
     }
     const absl::Status status = ToAbsl((stub.get()->*method)(&context, request, response));
     MutexLock lock(&mutex);
@@ -114,7 +116,7 @@ struct PoolClient::Impl {
       breaker.Succeeded();
       return status;
     }
-    ++stats.failures;
+    ++counted.failures;
     if (absl::IsAborted(status)) {
       attached = false;
     } else {
@@ -132,21 +134,36 @@ struct PoolClient::Impl {
     request.mutable_layout()->set_dtype(static_cast<uint32_t>(options.layout.dtype));
     request.mutable_layout()->set_atoms_per_page(options.layout.atoms_per_page);
     v1::AttachResponse response;
-    const absl::Status status =
-        Call(&v1::Pool::Stub::Attach, request, &response, clock->Now() + options.attach_time);
+    const absl::Duration patience = stats().attached ? options.call_time : options.attach_time;
+    const absl::Status status = Call(&v1::Pool::Stub::Attach, request, &response, clock->Now() + patience);
+    next_attach = clock->Now() + kAttachAgainEvery;
     if (!status.ok()) {
+      Detach();
       if (status != last_refusal)
         spdlog::warn("no KV pool at {}: {}", options.endpoint, std::string(status.message()));
       last_refusal = status;
       return;
     }
     last_refusal = absl::OkStatus();
+    const Epoch before = pool.epoch;
     pool = {.endpoint = response.peer().endpoint(),
             .curve_public_key = response.peer().curve_public_key(),
             .epoch = FromProto(response.peer().epoch())};
-    spdlog::info("KV pool at {}, handoffs {}", options.endpoint, pool.endpoint);
+    if (pool.epoch != before) spdlog::info("KV pool at {}, handoffs {}", options.endpoint, pool.endpoint);
     MutexLock lock(&mutex);
     attached = true;
+  }
+
+  void Detach() {
+    MutexLock lock(&mutex);
+    attached = false;
+  }
+
+  Stats stats() const {
+    MutexLock lock(&mutex);
+    Stats now = counted;
+    now.attached = attached;
+    return now;
   }
 
   void Do(FetchJob& job, MonoTime deadline) {
@@ -192,6 +209,7 @@ struct PoolClient::Impl {
   // Of the thread.
   KvPeer pool;
   absl::Status last_refusal;
+  MonoTime next_attach;
 
   mutable Mutex mutex;
   std::deque<Job> jobs ABSL_GUARDED_BY(mutex);
@@ -199,7 +217,7 @@ struct PoolClient::Impl {
   bool attached ABSL_GUARDED_BY(mutex) = false;
   bool stopping ABSL_GUARDED_BY(mutex) = false;
   grpc::ClientContext* current ABSL_GUARDED_BY(mutex) = nullptr;
-  Stats stats ABSL_GUARDED_BY(mutex);
+  Stats counted ABSL_GUARDED_BY(mutex);
   std::thread thread;
 };
 
@@ -227,10 +245,7 @@ void PoolClient::Store(PoolOffer offer, std::function<void(absl::StatusOr<PoolWa
 }
 
 PoolClient::Stats PoolClient::stats() const {
-  MutexLock lock(&impl_->mutex);
-  Stats stats = impl_->stats;
-  stats.attached = impl_->attached;
-  return stats;
+  return impl_->stats();
 }
 
 }  // namespace baton

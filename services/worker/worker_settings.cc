@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
@@ -111,7 +112,8 @@ absl::StatusOr<WorkerPlan> PlanWorker(WorkerRole role, const WorkerSettings& set
   if (settings.model.empty()) return absl::InvalidArgumentError("--model=PATH is needed: a GGUF file");
   BATON_RETURN_IF_ERROR(CheckName(settings.name));
   BATON_RETURN_IF_ERROR(CheckNumbers(settings));
-  if (!settings.kv_pool.empty()) BATON_RETURN_IF_ERROR(ParseHostPort(settings.kv_pool).status());
+  if (!settings.kv_pool.empty() && !absl::StartsWith(settings.kv_pool, "unix:"))
+    BATON_RETURN_IF_ERROR(ParseHostPort(settings.kv_pool).status());
   if (sodium_init() < 0) return absl::InternalError("libsodium cannot be initialised");
 
   WorkerPlan plan{.process = absl::StrCat("baton-", short_role)};

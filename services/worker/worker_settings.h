@@ -22,7 +22,7 @@ struct WorkerSettings {
   std::string kv_listen = "tcp://127.0.0.1:0";
   std::string advertise_host;
   std::string name;
-  std::string kv_pool;  // HOST:PORT of the node's KV pool; empty: none
+  std::string kv_pool;  // HOST:PORT or unix:PATH of the node's KV pool; empty: none
   std::string kv_dtype = "f16";
   std::string address_file;
   bool kv_curve = true;
@@ -49,9 +49,9 @@ struct WorkerPlan {
   WorkerOptions worker;
   WorkerServerOptions server;
   HostPort http;
-  ZmqOptions wire;  // the messages
+  ZmqOptions wire;                         // the messages
   WireChoice kv_wire = WireChoice::kAuto;  // the bytes
-  LlamaOptions model;  // page_count still open if it follows from kv_memory_mb
+  LlamaOptions model;                      // page_count still open if it follows from kv_memory_mb
 };
 
 // InvalidArgument names the setting and its bounds.

@@ -31,7 +31,9 @@ class PoolCluster:
             self.stop(name)
 
     def start_pool(self):
-        self._start("kv", "baton-kv", LISTEN + ["--kv_listen=tcp://127.0.0.1:0"] + self.pool_flags)
+        """On a socket of its own: its address stays when it is started again."""
+        self._start("kv", "baton-kv", [f"--grpc_listen=unix:{self.state}/kv.sock", "--http_listen=127.0.0.1:0",
+                                       "--kv_listen=tcp://127.0.0.1:0", *self.pool_flags])
 
     def start_workers(self, pool):
         """With `pool`, the prefill worker uses it."""
