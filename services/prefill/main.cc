@@ -29,7 +29,7 @@ ABSL_FLAG(std::string, kv_key, "",
 ABSL_FLAG(std::string, kv_allowed_keys, "", "The list of public keys that are let in; goes with --kv_key.");
 ABSL_FLAG(std::string, kv_wire, "auto",
           "How keys and values are fetched: shm, ucx, tcp, zmq, or auto, the first of these that reaches the "
-          "peer (ucx only by RDMA). What does not come up as asked is an error.");
+          "peer (ucx only by RDMA). What does not come up as asked is an error. Only zmq encrypts the bytes.");
 ABSL_FLAG(double, kv_min_gbps, 0,
           "Peers whose keys and values come slower than this, in 1e9 bytes a second, are an error; measured "
           "when connecting.");
