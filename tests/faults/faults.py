@@ -152,6 +152,7 @@ def figures(run):
     rows += [{"name": f"handoffs struck by a fault ({run.wire})", "value": sum(counts), "unit": "handoffs"},
              {"name": f"cells of state x fault ({run.wire})", "value": len(counts), "unit": "cells"},
              {"name": f"fewest strikes of a cell ({run.wire})", "value": min(counts, default=0), "unit": "handoffs"},
+             {"name": f"pulls lost because a checksum differed ({run.wire})", "value": run.count("caught"), "unit": "handoffs"},
              {"name": f"pulls that were fencing for a while ({run.wire})", "value": run.count("fenced"), "unit": "handoffs"}]
     if control:
         rows += [{"name": f"held without faults ({run.wire})", "value": 100 * held / control, "unit": "%", "target": 99},

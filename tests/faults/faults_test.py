@@ -17,7 +17,7 @@ HARNESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "faults.py")
 
 
 def row(**changed):
-    plain = {"owner": "held", "reader": "held", "seconds": 0.1, "after": 0.2, "wrong": 0, "late": 0, "leaked": 0, "fenced": 0,
+    plain = {"owner": "held", "reader": "held", "seconds": 0.1, "after": 0.2, "wrong": 0, "late": 0, "leaked": 0, "fenced": 0, "caught": 0,
              "hangs": [], "broken": []}
     return {**plain, **changed}
 

@@ -23,7 +23,7 @@ class Story:
         self.flags = [f"--lease={LEASE}s", *flags]
         self.party, self.first, self.everyone = {}, {}, []
         self.key = (1, 1)
-        self.wrong = self.late = self.leaked = 0
+        self.wrong = self.late = self.leaked = self.caught = 0
         self.hangs, self.broken = [], []
 
     # What the world does.
@@ -139,6 +139,7 @@ class Story:
             self.leaked += status["total"] - status["free"] + status["records"] + status["pulls"]
             self.wrong += status["wrong"]
             self.late += status["late"]
+            self.caught += status["checksum"]
             if not status["healthy"]:
                 self.broken.append(f"the {party.side} is unhealthy")
             if party.side == "reader":
@@ -156,9 +157,11 @@ class Story:
             self.broken.append(f"held by the reader, {result['owner']} by the owner")
         return result
 
-    def fenced(self):
-        """Pulls that were lost before their last read was over."""
-        return sum(any(state == "Fencing" for _, state, _ in states) for party in self.everyone for states in party.history.values())
+    def findings(self):
+        pulls = [states for party in self.everyone for states in party.history.values()]
+        fenced = sum(any(state == "Fencing" for _, state, _ in states) for states in pulls)
+        return {"wrong": self.wrong, "late": self.late, "leaked": self.leaked, "hangs": self.hangs, "broken": self.broken,
+                "fenced": fenced, "caught": self.caught}
 
     def tell(self, struck):
         """What happened, for whoever looks for the cause."""
@@ -195,8 +198,7 @@ async def run_story(lane, binary, flags, state, prepare, fault):
         if lane.verbose and (s.wrong or s.late or s.leaked or s.hangs or s.broken):
             s.tell(struck)
         return {"owner": ended["owner"], "reader": ended["reader"], "seconds": seconds, "after": getattr(s, "after", None),
-                "wrong": s.wrong, "late": s.late, "leaked": s.leaked, "hangs": s.hangs, "broken": s.broken, "fenced": s.fenced(),
-                "why": [s.first[side].last(s.key, "why") for side in ("owner", "reader")]}
+                **s.findings()}
     finally:
         await s.stop()
 
@@ -214,7 +216,6 @@ async def run_control(lane, binary, flags, handoffs):
             longest = max(longest, time.monotonic() - began)
             await asyncio.sleep(0.1)  # its pages stay in use for a while
         await s.look_over()
-        return {"n": handoffs, "held": held, "seconds": longest, "fenced": s.fenced(), "wrong": s.wrong, "late": s.late, "leaked": s.leaked,
-                "hangs": s.hangs, "broken": s.broken}
+        return {"n": handoffs, "held": held, "seconds": longest, **s.findings()}
     finally:
         await s.stop()

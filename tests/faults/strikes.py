@@ -50,6 +50,22 @@ class Stop(Fault):
         s.party[self.side].signal(signal.SIGCONT)
 
 
+class LateRead(Stop):
+    """The reader sleeps while the owner offers the rest, seals and takes its pages back: then it reads what is no more."""
+
+    def __init__(self):
+        super().__init__("reader")
+        self.seconds = SHORT
+
+    async def end(self, s):
+        await s.lane.rules(reader=CUT)  # so that the Revoke does not overtake the reads
+        s.revoke()
+        await s.first["owner"].wait(lambda: s.first["owner"].state(s.key) in ("Held", "Lost"), 0.1)
+        await super().end(s)
+        await asyncio.sleep(0.05)
+        await s.lane.heal()
+
+
 class Network(Fault):
     def __init__(self, seconds, owner="", reader=""):
         super().__init__(seconds)
@@ -89,6 +105,7 @@ FAULTS = {
     "reset": Network(SHORT, RESET, RESET),
     "revoke": Command("revoke"),
     "cancel": Command("cancel"),
+    "late read": LateRead(),
 }
 MEANING = {
     "none": "what kept the state is lifted, and nothing else happens",
@@ -100,4 +117,5 @@ MEANING = {
     "deaf owner": "nothing reaches the owner for 1.5 leases", "deaf reader": "nothing reaches the reader for 1.5 leases",
     "lossy": "30% of packets are lost, both ways, for a lease", "reset": "every connection that sends is reset",
     "revoke": "OwnRevoke", "cancel": "PullCancel",
+    "late read": "SIGSTOP of the reader for a quarter of a lease, in which the owner offers the rest, seals and, unheard, revokes",
 }
