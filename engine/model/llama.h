@@ -34,8 +34,8 @@ struct LlamaOptions {
   int64_t max_context = 0;         // at most this many positions; 0: the file's context length
   int layer_group = 1;             // the sink is told after every so many layers
   kernels::Isa isa = kernels::BestIsa();
-  // Where the pages lie: zeroed memory of so many bytes, aligned for a page of the machine, that outlives the model.
-  // None: memory of its own.
+  // Where the pages lie: zeroed memory of so many bytes, aligned for a page of the machine, that outlives the
+  // model. None: memory of its own.
   std::function<absl::StatusOr<absl::Span<std::byte>>(size_t bytes)> kv_memory;
 };
 
