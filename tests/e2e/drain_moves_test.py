@@ -33,6 +33,29 @@ class Reader:
                     self.reasons.append(choice["finish_reason"])
 
 
+class RanksTest(unittest.TestCase):
+    def test_a_stream_moves_between_ranks_of_one_worker(self):
+        cluster = LocalCluster("--prefill", "1", "--decode", "1", "--ranks", "2")
+        self.addCleanup(cluster.close)
+        body = {"model": cluster.model, "prompt": STORY, "max_tokens": TOKENS, "ignore_eos": True, "temperature": 0.8, "seed": 7,
+                "return_token_ids": True}
+        reader = Reader(cluster, body)
+
+        def movable():
+            return [stream for stream in json.loads(cluster.get("/baton/streams"))["streams"] if stream["movable"]]
+        for _ in range(4):
+            stream = wait_for(movable, "the stream to decode")[0]
+            status, answer = cluster.post("/baton/migrate", {"stream": stream["id"], "to": f"decode-0/{1 - stream['rank']}"})
+            self.assertEqual(status, 200, answer)
+        reader.thread.join(120)
+        reader.connection.close()
+        self.assertEqual(reader.errors, [])
+        status, answer = cluster.post("/v1/completions", body)
+        self.assertEqual(status, 200)
+        self.assertEqual(reader.tokens, answer["choices"][0]["token_ids"])
+        wait_for(cluster.idle, "all pages to come home")
+
+
 class DrainMovesTest(unittest.TestCase):
     def setUp(self):
         self.cluster = LocalCluster("--prefill", "1", "--decode", "2", "--", "--drain_grace=25s")

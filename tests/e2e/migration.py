@@ -11,7 +11,10 @@ import argparse
 import concurrent.futures
 import http.client
 import json
+import os
+import platform
 import random
+import subprocess
 import sys
 import tempfile
 import threading
@@ -212,6 +215,40 @@ def measure(args, state):
             "itl_without_moves": in_ms(plain), "longest_gap_at_a_move": in_ms(moved), "move_took": in_ms(took)}, problems
 
 
+def machine():
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
+
+
+def commit():
+    run = subprocess.run(["git", "-C", os.path.dirname(os.path.abspath(__file__)), "rev-parse", "--short", "HEAD"],
+                         stdout=subprocess.PIPE, text=True, check=False)
+    return run.stdout.strip()
+
+
+def rows(report):
+    """Gaps beside those of the same streams unmoved, in the same run; counts beside what they must be."""
+    found = []
+
+    def add(name, value, unit, peer, peer_value, ratio, target=None):
+        found.append({"name": name, "value": value, "unit": unit, "peer": peer, "peer_value": peer_value,
+                      "ratio": round(ratio, 4), "target": target})
+
+    moves = report["moves"]
+    add("streams with the tokens of the unmoved ones", report["sequences"] - report["differing"], "", "streams", report["sequences"],
+        1 - report["differing"] / report["sequences"], 1)
+    add("moves done", moves, "", "asked for", moves + report["failed_moves"], moves / max(1, moves + report["failed_moves"]), 1)
+    handoffs = report["handoffs_held"] + report["handoffs_lost"]
+    add("handoffs of moves held", report["handoffs_held"], "", "handoffs", handoffs, report["held_share"], 0.99)
+    for share in ("p50_ms", "p99_ms"):
+        plain, moved = report["itl_without_moves"][share], report["longest_gap_at_a_move"][share]
+        add(f"longest gap at a move, {share[:3]}", moved, "ms", f"ITL without moves, {share[:3]}", plain, plain / max(moved, 1e-6))
+        took = report["move_took"][share]
+        add(f"request to switch, {share[:3]}", took, "ms", f"ITL without moves, {share[:3]}", plain, plain / max(took, 1e-6))
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin-dir", required=True)
@@ -235,7 +272,8 @@ def main():
     print(text)
     if args.json:
         with open(args.json, "w") as file:
-            file.write(text + "\n")
+            json.dump({"machine": machine(), "commit": commit(), "rows": rows(report), "report": report}, file, indent=1)
+            file.write("\n")
     sys.exit(1 if problems else 0)
 
 

@@ -70,6 +70,11 @@ SessionActions StreamSession::PrefixFetched(uint32_t round, HandoffOutcome outco
 
 SessionActions StreamSession::FetchEnded(uint32_t round, const absl::Status& status, MonoTime) {
   if (!InRound(round, Moving::Phase::kFetching)) return {};
+  if (status.code() == absl::StatusCode::kFailedPrecondition) {  // no prefix cache there: it computes it all
+    SessionActions actions;
+    Switch(actions);
+    return actions;
+  }
   return AbandonMove(status.ok()
                          ? absl::UnavailableError("the fetch ended without a word")
                          : absl::Status(status.code(), absl::StrCat("at the target: ", status.message())));

@@ -103,6 +103,11 @@ TEST(StreamMove, WhatIsLostOrUnknownIsRecomputedAtTheTarget) {
   MovableSession unknown;
   unknown.Move();
   EXPECT_EQ(unknown.Shared(1, 0), "decode2-moved");
+  MovableSession cacheless;
+  cacheless.Move();
+  cacheless.Shared(1);
+  EXPECT_EQ(Words(cacheless.session.FetchEnded(1, absl::FailedPreconditionError("no prefix cache"), kStart)),
+            "decode2-moved");
 }
 
 TEST(StreamMove, FailuresBeforeTheSwitchLeaveTheStreamWhereItIs) {

@@ -1,0 +1,102 @@
+"""A cluster lets nobody in but its own: strangers open no handoff, and keys are rotated under load without losing one."""
+
+import glob
+import json
+import os
+import re
+import stat
+import subprocess
+import threading
+import unittest
+
+from local_cluster import LocalCluster, wait_for
+
+STRANGER = os.path.join(os.path.dirname(os.environ["BATON_BIN_DIR"]), "tests", "kv_stranger")
+STORY = "Once upon a time a runner carried a baton around the track, and the next one waited. " * 6
+
+
+class KeysTest(unittest.TestCase):
+    def setUp(self):
+        self.cluster = LocalCluster("--prefill", "1", "--decode", "1")
+        self.addCleanup(self.cluster.close)
+
+    def keys(self):
+        return os.path.dirname(glob.glob(os.path.join(self.cluster.state, "baton", "*", "default", "keys", "allowed"))[0])
+
+    def total(self, name):
+        """Of a counter, over all workers."""
+        sums = 0
+        for process in self.cluster.processes():
+            if process["role"] != "router":
+                text = self.cluster.get("/metrics", process["http"])
+                text = text.decode() if isinstance(text, bytes) else text
+                sums += sum(float(value) for value in re.findall(rf"^{re.escape(name)}(?:\{{[^}}]*\}})? ([0-9.e+]+)$", text, re.M))
+        return sums
+
+    def handoffs(self, outcome):
+        text = ""
+        for process in self.cluster.processes():
+            if process["role"] == "decode":
+                page = self.cluster.get("/metrics", process["http"])
+                text += page.decode() if isinstance(page, bytes) else page
+        return sum(float(value) for value in re.findall(rf'baton_handoffs_total{{outcome="{outcome}",side="reader"}} ([0-9.e+]+)', text))
+
+    def knock(self, address, *keys):
+        return subprocess.run([STRANGER, address, *keys], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+
+    def test_a_stranger_opens_no_handoff(self):
+        self.assertEqual(stat.S_IMODE(os.stat(os.path.join(self.keys(), "decode-0.key")).st_mode), 0o600)
+        address = self.cluster.process("prefill-0")["grpc"]
+        stranger = self.knock(address)
+        self.assertEqual(stranger.stdout.split(":")[0], "nothing", stranger.stderr)
+        self.assertIn("does not let our key in", stranger.stdout)
+        wait_for(lambda: self.total("baton_handoff_denied_total") >= 1, "the refusal to be counted")
+        self.assertIn("is not listed", self.cluster.ctl("logs", "prefill-0").stdout)
+        member = self.knock(address, os.path.join(self.keys(), "decode-0.key"), os.path.join(self.keys(), "allowed"))
+        self.assertEqual(member.stdout.strip(), "answered", member.stdout + member.stderr)
+
+    def test_keys_are_rotated_under_load_and_no_handoff_is_lost(self):
+        body = {"model": self.cluster.model, "max_tokens": 8, "temperature": 0, "ignore_eos": True}
+        statuses, stop = [], threading.Event()
+
+        def load(worker):
+            count = 0
+            while not stop.is_set():
+                count += 1
+                statuses.append(self.cluster.post("/v1/completions", dict(body, prompt=f"{worker} {count}: {STORY}"))[0])
+
+        threads = [threading.Thread(target=load, args=(index,)) for index in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            before = self.cluster.ctl("keys", "list").stdout
+            wait_for(lambda: self.handoffs("held") >= 3, "handoffs")
+            rotated = self.cluster.ctl("keys", "rotate")
+            self.assertEqual(rotated.returncode, 0, rotated.stderr)
+            after = self.cluster.ctl("keys", "list").stdout
+            settled = self.handoffs("held") + 5
+            wait_for(lambda: self.handoffs("held") >= settled, "handoffs under the new keys")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(len(before.splitlines()), len(after.splitlines()))
+        self.assertFalse(set(re.findall("[0-9a-f]{64}", before)) & set(re.findall("[0-9a-f]{64}", after)))
+        self.assertEqual(set(statuses), {200})
+        self.assertEqual(self.handoffs("lost"), 0)
+
+    def test_a_removed_worker_is_cut_off_and_requests_go_on(self):
+        body = {"model": self.cluster.model, "max_tokens": 4, "temperature": 0, "ignore_eos": True, "prompt": STORY}
+        self.assertEqual(self.cluster.post("/v1/completions", body)[0], 200)
+        wait_for(lambda: self.handoffs("held") >= 1, "a handoff")
+        self.assertEqual(self.cluster.ctl("keys", "remove", "decode-0").returncode, 0)
+        key = [os.path.join(self.keys(), name) for name in ("decode-0.key", "allowed")]
+        wait_for(lambda: self.knock(self.cluster.process("prefill-0")["grpc"], *key).stdout.startswith("nothing"), "the end of its rights")
+        held = self.handoffs("held")
+        status, answer = self.cluster.post("/v1/completions", dict(body, prompt="Otherwise. " + STORY))
+        self.assertEqual(status, 200, json.dumps(answer))
+        self.assertEqual(self.handoffs("held"), held, "recomputed, not handed over")
+
+
+if __name__ == "__main__":
+    unittest.main()
