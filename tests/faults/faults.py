@@ -104,26 +104,34 @@ def cell(rows):
     ended = collections.Counter(row["reader"] for row in rows)
     after = [row["after"] for row in rows if row["after"] is not None]
     return {"n": len(rows), "held": ended["held"], "recomputed": ended["lost"], "reader_gone": ended["gone"],
-            "owner_held": sum(row["owner"] == "held" for row in rows), "longest_s": round(max(row["seconds"] for row in rows), 3),
-            "next_held_after_s": round(max(after), 3) if after else None}
+            "owner_held": sum(row["owner"] == "held" for row in rows),
+            "longest_s": round(max(row["seconds"] for row in rows), 3), "next_held_after_s": round(max(after), 3) if after else None}
 
 
-def table(run):
-    """Rows are states, columns faults: the share held, of the rest the reader recomputed or was gone; the longest end."""
-    states = [state for state in STATES if any(key[0] == state for key in run.rows)]
-    faults = [fault for fault in FAULTS if any(key[1] == fault for key in run.rows)]
+def table(rows):
+    """States by faults: the share held, or that the reader was gone; and the longest until both ends had ended it."""
+    states = [state for state in STATES if any(key[0] == state for key in rows)]
+    faults = [fault for fault in FAULTS if any(key[1] == fault for key in rows)]
     lines = ["| owner/reader | " + " | ".join(faults) + " |", "| --- |" + " --- |" * len(faults)]
     for state in states:
         texts = []
         for fault in faults:
-            if not (rows := run.rows.get((state, fault))):
+            if not (stories := rows.get((state, fault))):
                 texts.append("")
                 continue
-            c = cell(rows)
-            gone = c["reader_gone"] == c["n"]
-            texts.append(("gone" if gone else f"{100 * c['held'] // c['n']}%") + f" {c['longest_s']:.1f}")
+            c = cell(stories)
+            share = "gone" if c["reader_gone"] == c["n"] else f"{100 * c['held'] // c['n']}%"
+            texts.append(f"{share} {c['longest_s']:.1f}")
         lines.append(f"| {'/'.join(state)} | " + " | ".join(texts) + " |")
     return "\n".join(lines)
+
+
+def over_all(runs):
+    rows = collections.defaultdict(list)
+    for run in runs:
+        for key, stories in run.rows.items():
+            rows[key] += stories
+    return rows
 
 
 def commit():
@@ -138,7 +146,8 @@ def machine():
 
 
 def cells_of(run):
-    return [{"wire": run.wire, "owner": s[0], "reader": s[1], "fault": f, **cell(rows)} for (s, f), rows in sorted(run.rows.items())]
+    return [{"wire": run.wire, "owner": s[0], "reader": s[1], "fault": f, **cell(rows)}
+            for (s, f), rows in sorted(run.rows.items())]
 
 
 def figures(run):
@@ -164,6 +173,16 @@ def report(runs):
     return {"machine": machine(), "commit": commit(), "lease_s": LEASE, "seconds": round(sum(run.seconds for run in runs)),
             "rows": [row for run in runs for row in figures(run)], "faults": MEANING,
             "cells": [one for run in runs for one in cells_of(run)], "problems": [text for run in runs for text in run.problems()]}
+
+
+def write(result, path):
+    """As JSON, with one line for each row and cell."""
+    parts = []
+    for key, value in result.items():
+        lines = ",\n  ".join(json.dumps(item) for item in value) if isinstance(value, list) else ""
+        parts.append(json.dumps(key) + ": " + (f"[\n  {lines}]" if lines else json.dumps(value)))
+    with open(path, "w", encoding="utf-8") as out:
+        out.write("{" + ",\n ".join(parts) + "}\n")
 
 
 def arguments():
@@ -201,17 +220,16 @@ async def main():
         runs.append(run)
         await run.play(1 if args.quick else args.repeats, 100 if args.quick else args.control, args.seed,
                        lambda state, fault: args.state in (None, "/".join(state)) and args.fault in (None, fault))
-        print(f"{wire}: share held, and the longest until both had ended it, in seconds\n{table(run)}")
+        print(f"{wire}: share held, and the longest until both had ended it, in seconds\n{table(run.rows)}")
         for row in figures(run):
             print(f"{row['name']}: {row['value']:g} {row['unit']}" + (f" (target {row['target']})" if "target" in row else ""))
         for problem in run.problems():
             print(f"PROBLEM {problem}", flush=True)
-    result = report(runs)
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as out:
-            json.dump(result, out, indent=1)
-            out.write("\n")
-    return 1 if result["problems"] else 0
+        if args.json:  # after each wire, so that an interrupted run leaves what it has
+            write(report(runs), args.json)
+    if len(runs) > 1:
+        print(f"{' '.join(args.wire)} together:\n{table(over_all(runs))}")
+    return 1 if any(run.problems() for run in runs) else 0
 
 
 if __name__ == "__main__":

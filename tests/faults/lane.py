@@ -20,7 +20,8 @@ ip link add veth0 netns {o} type veth peer name veth0 netns {r} &&
 ip -n {o} addr add 10.77.0.1/30 dev veth0 && ip -n {r} addr add 10.77.0.2/30 dev veth0 &&
 ip -n {o} link set lo up && ip -n {r} link set lo up &&
 ip -n {o} link set veth0 up && ip -n {r} link set veth0 up &&
-ip -n {o} route change 10.77.0.0/30 dev veth0 rto_min 20ms && ip -n {r} route change 10.77.0.0/30 dev veth0 rto_min 20ms &&
+ip -n {o} route change 10.77.0.0/30 dev veth0 rto_min 20ms &&
+ip -n {r} route change 10.77.0.0/30 dev veth0 rto_min 20ms &&
 ip netns exec {o} iptables -S >/dev/null && ip netns exec {r} iptables -S >/dev/null
 """
 
@@ -69,7 +70,8 @@ class Lane:
     async def spawn(self, side, *command):
         return await asyncio.create_subprocess_exec(
             "ip", "netns", "exec", self.names[side], *command, start_new_session=True,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=None if Lane.verbose else asyncio.subprocess.DEVNULL)
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=None if Lane.verbose else asyncio.subprocess.DEVNULL)
 
     def stop(self):
         for shell in self.shells.values():
@@ -98,11 +100,12 @@ class Party:
     def __init__(self, side):
         self.side, self.process, self.up, self.status = side, None, None, None
         self.history = {}  # (stream, attempt) -> [(time, state, event)]
-        self.alive, self.stopped = False, False
+        self.alive, self.killed = False, False
         self.news = asyncio.Event()
 
     async def start(self, lane, binary, flags):
-        self.process = await lane.spawn(self.side, binary, f"--bind=tcp://{ADDRESS[self.side]}:{PORT}", f"--name={self.side}", *flags)
+        self.process = await lane.spawn(self.side, binary, f"--bind=tcp://{ADDRESS[self.side]}:{PORT}",
+                                        f"--name={self.side}", *flags)
         self.alive = True
         self.reader = asyncio.ensure_future(self._read())
         if not await self.wait(lambda: self.up, 10):
@@ -155,6 +158,7 @@ class Party:
             self.process.send_signal(number)
 
     async def kill(self):
+        self.killed = self.alive
         self.signal(signal.SIGKILL)
         await self.process.wait()
         self.alive = False

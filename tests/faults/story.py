@@ -5,9 +5,9 @@ import sys
 import time
 
 from lane import ADDRESS, PORT, Party
-from strikes import LEASE, LONG
+from strikes import LEASE, LONG, SLOWER
 
-HARD_MS = 2500  # both sides' deadline of a handoff
+HARD_MS = 2500 * SLOWER  # both sides' deadline of a handoff
 END_WITHIN = HARD_MS / 1000 + LONG + 1.5  # of the fault; more is a hang
 AFTER_TRIES = 4
 FINAL = ("Held", "Lost")
@@ -127,6 +127,8 @@ class Story:
         """Nothing left, nothing wrong, in each process that lives."""
         for party in self.everyone:
             if not party.alive:
+                if not party.killed:
+                    self.broken.append(f"the {party.side} died by itself, {party.process.returncode}")
                 continue
             until = time.monotonic() + 3
             while (status := await party.ask(2)) and time.monotonic() < until:
