@@ -77,7 +77,8 @@ absl::StatusOr<std::unique_ptr<Worker>> StartWorker(const WorkerSettings& settin
   const MonoTime begun = clock->Now();
   BATON_RETURN_IF_ERROR(PlanPages(settings, &plan));
   // Where another process of this host may have to map the pages, they lie in memory that it can.
-  const bool shared = plan.kv_wire == WireChoice::kAuto || plan.kv_wire == WireChoice::kShm;
+  const bool shared =
+      plan.kv_wire == WireChoice::kShm || (plan.kv_wire == WireChoice::kAuto && SharedMemory::Create(1).ok());
   if (shared) {
     plan.model.kv_memory = [pools](size_t bytes) -> absl::StatusOr<absl::Span<std::byte>> {
       BATON_ASSIGN_OR_RETURN(std::unique_ptr<SharedMemory> pool, SharedMemory::Create(bytes));

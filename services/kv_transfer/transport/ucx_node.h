@@ -17,6 +17,7 @@
 
 #include "services/kv_transfer/transport/byte_path.h"
 #include "services/kv_transfer/transport/regions.h"
+#include "services/kv_transfer/transport/staging.h"
 #include "services/kv_transfer/transport/watch.h"
 #include "services/kv_transfer/transport/wire_key.h"
 
@@ -59,6 +60,7 @@ class UcxNode {
   ucp_mem_h memory(RegionId region) const { return memory_[region].handle; }
   void Expect(uint64_t tag, UcxPath* path) { expected_[tag] = path; }
   void Forget(uint64_t tag) { expected_.erase(tag); }
+  Staging& staging() { return staging_; }
 
   // Of an active message, before its grant or its bytes.
   struct Header {
@@ -83,10 +85,10 @@ class UcxNode {
   struct Answer {
     UcxNode* node = nullptr;
     Header header;
-    std::vector<std::byte> bytes;
+    Staging::Buffer bytes;
   };
 
-  UcxNode(const Regions* regions, const Watch* watch) : regions_(regions), watch_(watch) {}
+  UcxNode(const Regions* regions, const Watch* watch);
   absl::Status Init();
   void Serve(const Request& request, WireHandler* handler);
   static ucs_status_t OnRequest(void* self, const void* header, size_t header_size, void* data, size_t size,
@@ -105,7 +107,8 @@ class UcxNode {
   std::map<uint64_t, UcxPath*> expected_;  // active messages that answer our requests, by tag
   std::deque<Request> requests_;
   std::set<ucp_ep_h> replies_;  // endpoints that UCX made for our answers
-  size_t answers_ = 0;          // being sent
+  Staging staging_;
+  size_t answers_ = 0;  // being sent
   uint64_t malformed_ = 0;
 };
 

@@ -130,8 +130,8 @@ WireResult UcxPath::Post(ReadBatch batch) {
 WireResult UcxPath::Probe(uint64_t tag, const std::string& remote_key, size_t bytes) {
   auto read = std::make_unique<Read>();
   read->batch.tag = tag;
-  read->staged.resize(bytes);
   if (one_sided_) {
+    read->staged = node_->staging().Take(bytes);
     const auto window = WindowOf(remote_key);
     if (!window.ok()) {
       done_.push_back({tag, window.status()});
@@ -180,40 +180,21 @@ void UcxPath::OnSent(void* request, ucs_status_t status, void* read) {
   ucp_request_free(request);
 }
 
-void UcxPath::OnReceived(void* request, ucs_status_t status, size_t, void* read) {
-  static_cast<Read*>(read)->answered = true;
-  Landed(static_cast<Read*>(read), status);
-  ucp_request_free(request);
-}
-
-ucs_status_t UcxPath::OnAnswer(uint64_t tag, bool refused, void* data, size_t size, bool descriptor) {
+void UcxPath::OnAnswer(uint64_t tag, bool refused, const void* data, size_t size) {
   const auto it = reads_.find(tag);
-  if (it == reads_.end() || it->second->answered) return UCS_OK;
+  if (it == reads_.end() || it->second->answered) return;
   Read& read = *it->second;
   node_->Forget(tag);
+  read.answered = true;
   const bool probe = read.batch.ops.empty();
   if (refused) {
-    read.status = absl::FailedPreconditionError(
-        descriptor ? "refused"
-                   : absl::string_view(static_cast<const char*>(data), std::min(size, kMaxRefusalBytes)));
-  } else if (size != (probe ? read.staged.size() : TotalLength(read.batch.ops))) {
+    const absl::string_view why(static_cast<const char*>(data), std::min(size, kMaxRefusalBytes));
+    read.status = absl::FailedPreconditionError(why);
+  } else if (size != (probe ? read.header.bytes : TotalLength(read.batch.ops))) {
     read.status = absl::FailedPreconditionError("the answer has another length");
+  } else if (!probe && !node_->regions()->Scatter(static_cast<const std::byte*>(data), read.batch)) {
+    read.status = absl::DataLossError(kWrongBytes);
   }
-  if (!descriptor || !read.status.ok()) {
-    read.answered = true;
-    const bool lands = read.status.ok() && !probe;
-    if (lands && !node_->regions()->Scatter(static_cast<const std::byte*>(data), read.batch))
-      read.status = absl::DataLossError(kWrongBytes);
-    return UCS_OK;
-  }
-  read.staged.resize(size);
-  ucp_request_param_t param = WithData(&read);
-  param.cb.recv_am = &OnReceived;
-  const ucs_status_ptr_t operation =
-      ucp_am_recv_data_nbx(node_->worker(), data, read.staged.data(), size, &param);
-  Count(read, operation);
-  if (!UCS_PTR_IS_PTR(operation)) read.answered = true;
-  return UCS_INPROGRESS;
 }
 
 void UcxPath::Abort(uint64_t tag) {
@@ -252,16 +233,13 @@ bool UcxPath::Over(const Read& read) const {
 
 void UcxPath::Check(Read& read) const {
   if (read.aborted) read.status = absl::CancelledError("aborted");
-  if (!read.status.ok() || read.batch.ops.empty()) return;
+  // Active messages were checked as they were stored.
+  if (!read.status.ok() || !one_sided_ || read.batch.checks.empty()) return;
   const Regions& regions = *node_->regions();
   bool right = true;
-  if (!one_sided_) {
-    right = read.staged.empty() || regions.Scatter(read.staged.data(), read.batch);
-  } else if (!read.batch.checks.empty()) {
-    for (RunCursor cursor(&read.batch); right && !cursor.done();) {
-      const RunCursor::Run run = cursor.Next();
-      right = Checksum64({regions.Local(run), run.length}) == *run.checksum;
-    }
+  for (RunCursor cursor(&read.batch); right && !cursor.done();) {
+    const RunCursor::Run run = cursor.Next();
+    right = Checksum64({regions.Local(run), run.length}) == *run.checksum;
   }
   if (!right) read.status = absl::DataLossError(kWrongBytes);
 }

@@ -24,8 +24,8 @@ class UcxPath final : public BytePath {
   bool Progress(std::vector<ReadDone>* done) override;
   bool broken() const override { return broken_; }
 
-  // The answer to `tag` has come; `descriptor`: UCX still holds its bytes.
-  ucs_status_t OnAnswer(uint64_t tag, bool refused, void* data, size_t size, bool descriptor);
+  // The answer to `tag` has come.
+  void OnAnswer(uint64_t tag, bool refused, const void* data, size_t size);
 
  private:
   struct Window {
@@ -38,8 +38,8 @@ class UcxPath final : public BytePath {
     UcxNode::Header header;
     size_t next_op = 0;
     uint64_t skip = 0;
-    size_t under_way = 0;  // operations that may still touch our memory
-    std::vector<std::byte> staged;
+    size_t under_way = 0;    // operations that may still touch our memory
+    Staging::Buffer staged;  // of a probe by gets
     bool answered = false, aborted = false;
     absl::Status status;
   };
@@ -55,7 +55,6 @@ class UcxPath final : public BytePath {
   // Of one operation of `read`.
   static void Count(Read& read, ucs_status_ptr_t operation);
   static void OnSent(void* request, ucs_status_t status, void* read);
-  static void OnReceived(void* request, ucs_status_t status, size_t length, void* read);
   static void Landed(Read* read, ucs_status_t status);
 
   UcxNode* const node_;

@@ -27,6 +27,7 @@ TEST(WorkerSettings, BecomeAPlan) {
   EXPECT_EQ(plan->model.atoms_per_page, 4);
   EXPECT_EQ(plan->model.kv_dtype, KvDtype::kF32);
   EXPECT_EQ(plan->wire.curve_public_key.size(), 32u);
+  EXPECT_EQ(plan->kv_wire, WireChoice::kAuto);
   EXPECT_TRUE(PlanPages(settings, &*plan).ok());
   EXPECT_EQ(plan->model.page_count, 5);
 }
@@ -36,6 +37,7 @@ TEST(WorkerSettings, EachHasBounds) {
       [](auto& s) { s.model = ""; },        [](auto& s) { s.grpc_listen = "x"; },
       [](auto& s) { s.http_listen = ""; },  [](auto& s) { s.name = "a b\""; },
       [](auto& s) { s.kv_dtype = "f8"; },   [](auto& s) { s.ranks = 0; },
+      [](auto& s) { s.kv_wire = "rdma"; },  [](auto& s) { s.kv_min_gbps = -1; },
       [](auto& s) { s.threads = 0; },       [](auto& s) { s.kv_memory_mb = 0; },
       [](auto& s) { s.pages = -1; },        [](auto& s) { s.page_tokens = 20; },
       [](auto& s) { s.page_tokens = 0; },   [](auto& s) { s.token_budget = 0; },
