@@ -100,7 +100,7 @@ const char* MutationName(Mutation mutation) {
       "none",         "skip confirm",     "trust unverified", "no quarantine",
       "forget fence", "forget lease end", "early fence",      "accept old attempt",
       "lose token",   "repeat position",  "forget release",   "serve superseded",
-      "adopt early"};
+      "adopt early",  "publish lost"};
   return kNames[static_cast<int>(mutation)];
 }
 

@@ -25,8 +25,9 @@ enum class Mutation : uint8_t {
   kForgetRelease,     // ReleaseCommand never reaches the engine
   kServeSuperseded,   // a worker forgets the attempts that it has seen
   kAdoptEarly,        // the engine is told *held* as soon as the seal has come
+  kPublishLost,       // the blocks of a fetch that was given up become cached all the same
 };
-inline constexpr int kMutations = static_cast<int>(Mutation::kAdoptEarly) + 1;
+inline constexpr int kMutations = static_cast<int>(Mutation::kPublishLost) + 1;
 const char* MutationName(Mutation mutation);
 
 struct Topology {

@@ -50,6 +50,7 @@ struct SimWorker::Life {
   std::map<Calls::Id, OpenCall> calls;
   std::map<Calls::Id, Watcher> watchers;
   std::map<StreamId, Attempt> highest;  // seen, of each stream
+  std::set<SeqId> fetches;
 };
 
 SimWorker::SimWorker(const Context& context, NodeId node, WorkerRole role, VerdictBook* book)
@@ -192,6 +193,10 @@ void SimWorker::Act(WorkerAction action) {
   if (auto* engine = std::get_if<SendEngine>(&action)) {
     if (context_.Mutated(Mutation::kForgetRelease) && std::holds_alternative<ReleaseCommand>(engine->command))
       return;
+    if (const auto* fetch = std::get_if<FetchCommand>(&engine->command)) life_->fetches.insert(fetch->id);
+    const auto* cancel = std::get_if<CancelCommand>(&engine->command);
+    if (context_.Mutated(Mutation::kPublishLost) && cancel != nullptr && life_->fetches.contains(cancel->id))
+      engine->command = PublishCommand{cancel->id};
     return life_->engine.Submit(std::move(engine->command));
   }
   if (auto* handoff = std::get_if<SendHandoff>(&action))
