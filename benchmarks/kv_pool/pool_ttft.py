@@ -35,7 +35,8 @@ def run_prompts(cluster, prompts, args, label, results, tokens):
     """Each prompt once, after one of other tokens (the engine is measured, and warm); seconds to the first token into
     results[label]."""
     results[label] = []
-    cluster.complete([args.vocab + index % 97 for index in range(args.warm_up)], 1)
+    rng = random.Random(label)
+    cluster.complete([rng.randrange(args.vocab) for _ in range(args.warm_up)], 1)
     for index, prompt in enumerate(prompts):
         print(f"{label}: prompt {index + 1} of {len(prompts)}", file=sys.stderr)
         answer, seconds = cluster.complete(prompt, args.answer)
