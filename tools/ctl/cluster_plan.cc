@@ -8,6 +8,27 @@ namespace {
 // connection.
 constexpr char kDrainGrace[] = "--drain_grace=15s";
 
+// A socket in the cluster's folder: the pool is for this machine only, and keeps its address when it
+// restarts.
+std::string PoolAddress(const ClusterFolder& folder) {
+  return absl::StrCat("unix:", folder.path(), "/kv.sock");
+}
+
+ProcessPlan PlanPool(const ClusterSpec& spec, const ClusterFolder& folder) {
+  ProcessPlan plan{"kv", "kv", {}};
+  plan.command = {absl::StrCat(spec.bin_dir, "/baton-kv"),
+                  absl::StrCat("--grpc_listen=", PoolAddress(folder)),
+                  "--http_listen=127.0.0.1:0",
+                  "--kv_listen=tcp://127.0.0.1:0",
+                  absl::StrCat("--memory_mb=", spec.kv_pool_mb),
+                  absl::StrCat("--address_file=", folder.Addresses(plan.name))};
+  if (spec.kv_disk_mb > 0) {
+    plan.command.push_back(absl::StrCat("--disk_dir=", spec.kv_disk_dir));
+    plan.command.push_back(absl::StrCat("--disk_mb=", spec.kv_disk_mb));
+  }
+  return plan;
+}
+
 ProcessPlan PlanWorker(const ClusterSpec& spec, const ClusterFolder& folder, const std::string& role,
                        int index) {
   ProcessPlan plan{absl::StrCat(role, "-", index), role, {}};
@@ -21,6 +42,8 @@ ProcessPlan PlanWorker(const ClusterSpec& spec, const ClusterFolder& folder, con
                   "--kv_listen=tcp://127.0.0.1:0",
                   kDrainGrace,
                   absl::StrCat("--address_file=", folder.Addresses(plan.name))};
+  if (spec.kv_pool_mb > 0 && role == "prefill")
+    plan.command.push_back(absl::StrCat("--kv_pool=", PoolAddress(folder)));
   plan.command.insert(plan.command.end(), spec.worker_flags.begin(), spec.worker_flags.end());
   return plan;
 }
@@ -37,6 +60,7 @@ std::vector<ProcessPlan> PlanCluster(const ClusterSpec& spec, const ClusterFolde
                     absl::StrCat("--address_file=", folder.Addresses("router"))}});
   std::vector<std::string>& router = plans.front().command;
   router.insert(router.end(), spec.router_flags.begin(), spec.router_flags.end());
+  if (spec.kv_pool_mb > 0) plans.push_back(PlanPool(spec, folder));
   for (int i = 0; i < spec.prefill; ++i) plans.push_back(PlanWorker(spec, folder, "prefill", i));
   for (int i = 0; i < spec.decode; ++i) plans.push_back(PlanWorker(spec, folder, "decode", i));
   return plans;

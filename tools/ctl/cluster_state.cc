@@ -49,6 +49,9 @@ std::string ToJson(const ClusterSpec& spec) {
                                       {"decode", spec.decode},
                                       {"ranks", spec.ranks},
                                       {"threads", spec.threads},
+                                      {"kv_pool_mb", spec.kv_pool_mb},
+                                      {"kv_disk_mb", spec.kv_disk_mb},
+                                      {"kv_disk_dir", spec.kv_disk_dir},
                                       {"worker_flags", json::value_from(spec.worker_flags)},
                                       {"router_flags", json::value_from(spec.router_flags)}});
 }
@@ -65,6 +68,9 @@ absl::StatusOr<ClusterSpec> ParseSpec(const std::string& text) {
     spec.decode = Number(value, "decode");
     spec.ranks = Number(value, "ranks");
     spec.threads = Number(value, "threads");
+    spec.kv_pool_mb = Number(value, "kv_pool_mb");
+    spec.kv_disk_mb = Number(value, "kv_disk_mb");
+    spec.kv_disk_dir = Text(value, "kv_disk_dir");
     spec.worker_flags = json::value_to<std::vector<std::string>>(value.at("worker_flags"));
     spec.router_flags = json::value_to<std::vector<std::string>>(value.at("router_flags"));
     return spec;

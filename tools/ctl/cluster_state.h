@@ -20,8 +20,8 @@
 namespace baton::ctl {
 
 struct ProcessRecord {
-  std::string name;  // "router", "prefill-0", "decode-1"
-  std::string role;  // "router", "prefill", "decode"
+  std::string name;  // "router", "kv", "prefill-0", "decode-1"
+  std::string role;  // "router", "kv", "prefill", "decode"
   ProcessId id;
   int restarts = 0;
   std::string state;      // "running", "restarting", "failed", "stopped"

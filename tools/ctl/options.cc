@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "common/status_macros.h"
 #include "tools/ctl/arguments.h"
+#include "tools/ctl/pool_options.h"
 
 namespace baton::ctl {
 namespace {
@@ -40,7 +41,7 @@ absl::StatusOr<UpOptions> ParseUp(Words words, int cores) {
   BATON_ASSIGN_OR_RETURN(const Arguments arguments,
                          Arguments::Parse(words,
                                           {"prefill", "decode", "ranks", "threads", "model", "port", "listen",
-                                           "name", "timeout", "router-flags"},
+                                           "name", "timeout", "router-flags", "kv-pool", "kv-disk"},
                                           {"detach"}));
   BATON_RETURN_IF_ERROR(RefusePositional(arguments));
   UpOptions up;
@@ -53,6 +54,7 @@ absl::StatusOr<UpOptions> ParseUp(Words words, int cores) {
   BATON_ASSIGN_OR_RETURN(spec.threads, arguments.Number("threads", threads, 1, 1024));
   BATON_ASSIGN_OR_RETURN(spec.port, arguments.Number("port", 8000, 0, 65535));
   BATON_ASSIGN_OR_RETURN(up.timeout_s, arguments.Number("timeout", 300, 1, 86400));
+  BATON_RETURN_IF_ERROR(ParsePoolOptions(arguments, &spec));
   spec.host = arguments.Text("listen", spec.host);
   spec.model = arguments.Text("model", "");
   spec.worker_flags = arguments.passed_on();

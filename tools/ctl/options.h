@@ -21,8 +21,11 @@ struct ClusterSpec {
   int port = 8000;  // 0: any free one
   int prefill = 1;
   int decode = 2;
-  int ranks = 1;    // of each worker
-  int threads = 1;  // of each rank
+  int ranks = 1;       // of each worker
+  int threads = 1;     // of each rank
+  int kv_pool_mb = 0;  // 0: no KV pool
+  int kv_disk_mb = 0;  // 0: it has no disk tier
+  std::string kv_disk_dir;
   std::vector<std::string> worker_flags, router_flags;
 };
 

@@ -29,7 +29,13 @@ int Status(const Surroundings& here, const StatusOptions& options) {
     return 3;
   }
   if (options.json) return 0;
-  absl::PrintF("%s", FormatTable(StatusRows(*record, router_status)));
+  std::string pool_metrics;
+  for (const ProcessRecord& process : record->processes) {
+    if (process.role != "kv" || process.http.empty()) continue;
+    const auto answer = Fetch({absl::StrCat("http://", process.http, "/metrics")});
+    if (answer.ok() && answer->code == 200) pool_metrics = answer->body;
+  }
+  absl::PrintF("%s", FormatTable(StatusRows(*record, router_status, pool_metrics)));
   if (url.ok()) absl::PrintF("\nOpenAI API: %s/v1\n", *url);
   if (!report.ok()) absl::PrintF("The router does not answer: %s\n", report.status().message());
   return 0;

@@ -39,8 +39,29 @@ const json::object* FindWorker(const json::array* workers, const std::string& na
   return nullptr;
 }
 
+// The value of one sample in Prometheus' text format.
+std::string Sample(const std::string& metrics, const std::string& name) {
+  const size_t at = metrics.find(absl::StrCat("\n", name, " "));
+  if (at == std::string::npos) return "-";
+  const size_t begin = at + name.size() + 2;
+  return metrics.substr(begin, metrics.find('\n', begin) - begin);
+}
+
+// Its handoffs as what runs, and its pages, of which "filling" are those being pulled.
+void AppendPoolCells(const std::string& metrics, std::vector<std::string>* row) {
+  const auto pages = [&](const char* page_class) {
+    return Sample(metrics, absl::StrCat("baton_pool_pages{class=\"", page_class, "\"}"));
+  };
+  for (const std::string& cell : {std::string("-"), Sample(metrics, "baton_pool_moves"), std::string("-"),
+                                  std::string("-"), pages("free"), std::string("-"), pages("cached"),
+                                  pages("pinned"), pages("filling"), pages("quarantined")}) {
+    row->push_back(cell);
+  }
+}
+
 std::string Health(const ProcessRecord& process, const json::object* worker) {
   if (process.state != "running") return process.state;
+  if (process.role == "kv") return process.http.empty() ? "starting" : "running";
   if (process.role == "router") return process.http.empty() ? "starting" : "running";
   if (worker == nullptr) return process.http.empty() ? "starting" : "unseen";
   if (IsTrue(worker, "draining")) return "draining";
@@ -50,7 +71,8 @@ std::string Health(const ProcessRecord& process, const json::object* worker) {
 }  // namespace
 
 std::vector<std::vector<std::string>> StatusRows(const ClusterRecord& record,
-                                                 const std::string& router_status) {
+                                                 const std::string& router_status,
+                                                 const std::string& pool_metrics) {
   std::vector<std::vector<std::string>> rows = {{"PROCESS", "ROLE", "PID", "HEALTH", "RESTARTS", "RANK",
                                                  "RUNNING", "WAITING", "BACKLOG", "FREE", "USED", "CACHED",
                                                  "PINNED", "PULLING", "QUARANTINED"}};
@@ -62,6 +84,10 @@ std::vector<std::vector<std::string>> StatusRows(const ClusterRecord& record,
     const std::vector<std::string> head = {process.name, process.role,
                                            process.id.pid == 0 ? "-" : absl::StrCat(process.id.pid),
                                            Health(process, worker), absl::StrCat(process.restarts)};
+    if (process.role == "kv") {
+      AppendPoolCells(pool_metrics, &rows.emplace_back(head));
+      continue;
+    }
     const json::array* ranks = Array(worker, "ranks");
     const size_t count = ranks == nullptr || ranks->empty() ? 1 : ranks->size();
     for (size_t i = 0; i < count; ++i) {

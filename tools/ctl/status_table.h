@@ -9,9 +9,11 @@
 
 namespace baton::ctl {
 
-// One row a rank of each worker, one for the router. `router_status` is the JSON of GET /baton/status,
-// matched to processes by worker name; fields it lacks (and all, if it does not parse) show as '-'.
+// One row a rank of each worker, one for the router, one for the KV pool. `router_status` is the JSON of GET
+// /baton/status, matched to processes by worker name; `pool_metrics` the text of the pool's /metrics. Fields
+// that they lack (and all, if they do not parse) show as '-'.
 std::vector<std::vector<std::string>> StatusRows(const ClusterRecord& record,
-                                                 const std::string& router_status);
+                                                 const std::string& router_status,
+                                                 const std::string& pool_metrics = "");
 
 }  // namespace baton::ctl

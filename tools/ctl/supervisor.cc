@@ -144,7 +144,8 @@ void Supervisor::Publish() {
   std::string workers;
   for (const Child& child : children_) {
     record.processes.push_back(child.record);
-    if (!child.record.grpc.empty()) absl::StrAppend(&workers, child.record.grpc, "\n");
+    const bool worker = child.plan.role == "prefill" || child.plan.role == "decode";
+    if (worker && !child.record.grpc.empty()) absl::StrAppend(&workers, child.record.grpc, "\n");
   }
   absl::Status written = WriteFileAtomically(folder_.Cluster(), ToJson(record));
   if (workers != workers_written_) {

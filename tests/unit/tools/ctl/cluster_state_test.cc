@@ -23,6 +23,8 @@ ClusterSpec SomeSpec() {
   spec.decode = 2;
   spec.ranks = 3;
   spec.threads = 4;
+  spec.kv_disk_mb = 128;
+  spec.kv_disk_dir = "some/cache";
   spec.worker_flags = {"--pages=5"};
   return spec;
 }
@@ -91,6 +93,20 @@ TEST(ClusterPlanTest, TheRouterFirstThenEveryWorkerWithItsOwnFiles) {
        {"--ranks=3", "--threads=4", "--pages=5", "--name=decode-1", "--address_file=state/decode-1.json"}) {
     EXPECT_THAT(plans[3].command, Contains(flag));
   }
+}
+
+TEST(ClusterPlanTest, AKvPoolOnASocketForPrefillWorkers) {
+  ClusterSpec spec = SomeSpec();
+  spec.kv_pool_mb = 64;
+  const auto plans = PlanCluster(spec, ClusterFolder("state"));
+  ASSERT_EQ(plans.size(), 5);
+  EXPECT_EQ(plans[1].name, "kv");
+  for (const char* flag :
+       {"--grpc_listen=unix:state/kv.sock", "--memory_mb=64", "--disk_dir=some/cache", "--disk_mb=128"}) {
+    EXPECT_THAT(plans[1].command, Contains(flag));
+  }
+  EXPECT_THAT(plans[2].command, Contains("--kv_pool=unix:state/kv.sock"));
+  EXPECT_THAT(plans[3].command, Not(Contains("--kv_pool=unix:state/kv.sock")));
 }
 
 }  // namespace

@@ -56,6 +56,24 @@ TEST(UpOptionsTest, DefaultsAreOnePrefillTwoDecode) {
   EXPECT_FALSE(up->detach);
 }
 
+TEST(UpOptionsTest, AKvPoolHasASizeAndPerhapsADisk) {
+  const auto up = ParseUp(Split({"--model=m", "--kv-pool", "2G", "--kv-disk=/some:dir:512M"}), 8);
+  ASSERT_TRUE(up.ok()) << up.status();
+  EXPECT_EQ(up->spec.kv_pool_mb, 2048);
+  EXPECT_EQ(up->spec.kv_disk_mb, 512);
+  EXPECT_EQ(up->spec.kv_disk_dir, "/some:dir");
+  for (const char* bad : {"2", "G", "0G", "-1G", "2.5G", "99999999T", "2g"}) {
+    EXPECT_THAT(ParseUp(Split({"--model=m", "--kv-pool", bad}), 8).status().message(), HasSubstr("--kv-pool"))
+        << bad;
+  }
+  for (const char* bad : {"dir", ":2G", "dir:", "dir:2"}) {
+    EXPECT_THAT(ParseUp(Split({"--model=m", "--kv-pool=1G", "--kv-disk", bad}), 8).status().message(),
+                HasSubstr("--kv-disk"))
+        << bad;
+  }
+  EXPECT_FALSE(ParseUp(Split({"--model=m", "--kv-disk=dir:1G"}), 8).ok()) << "a disk tier without a pool";
+}
+
 TEST(UpOptionsTest, EveryOptionArrives) {
   const auto words = Split({"--model=m", "--prefill=0", "--decode=3", "--ranks=2", "--threads=5", "--port=0",
                             "--listen=0.0.0.0", "--name=b-2", "--detach", "--timeout=7",

@@ -48,6 +48,22 @@ TEST(StatusRowsTest, OneRowARankWithItsLoadAndPages) {
   EXPECT_EQ(rows[4][3], "restarting");
 }
 
+TEST(StatusRowsTest, ThePoolsPagesAreFromItsMetrics) {
+  const ClusterRecord record{{1, 1}, {{"kv", "kv", {7, 1}, 0, "running", "", "unix:kv.sock", "h"}}};
+  const auto rows = StatusRows(record, "", R"(# HELP baton_pool_pages Pages
+baton_pool_pages{class="free"} 10
+baton_pool_pages{class="cached"} 5
+baton_pool_pages{class="pinned"} 3
+baton_pool_pages{class="filling"} 2
+baton_pool_pages{class="quarantined"} 1
+baton_pool_moves 4
+)");
+  ASSERT_EQ(rows.size(), 2);
+  EXPECT_EQ(rows[1], (std::vector<std::string>{"kv", "kv", "7", "running", "0", "-", "4", "-", "-", "10", "-",
+                                               "5", "3", "2", "1"}));
+  EXPECT_EQ(StatusRows(record, "")[1].size(), rows[0].size());
+}
+
 TEST(StatusRowsTest, AnyAnswerOfTheRouterIsBorne) {
   for (const char* answer : {"", "nonsense", "[]", "{\"workers\":3}", "{\"workers\":[1,{\"name\":2}]}",
                              "{\"workers\":[{\"name\":\"decode-0\",\"ranks\":[7]}]}",
