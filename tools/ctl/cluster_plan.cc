@@ -1,4 +1,8 @@
+#include <algorithm>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "tools/ctl/keys.h"
 #include "tools/ctl/supervisor.h"
 
 namespace baton::ctl {
@@ -7,6 +11,18 @@ namespace {
 // Shorter than the supervisor's patience, so that streams which outlast it end in an error, not in a broken
 // connection.
 constexpr char kDrainGrace[] = "--drain_grace=15s";
+
+// The cluster's own keys, so that nobody else gets in, unless the flags given say how handoffs are guarded.
+void AddKeys(const ClusterFolder& folder, const std::vector<std::string>& flags, ProcessPlan& plan) {
+  const bool said = std::any_of(flags.begin(), flags.end(), [](const std::string& flag) {
+    return absl::StrContains(flag, "kv_key") || absl::StrContains(flag, "kv_allowed_keys") ||
+           absl::StrContains(flag, "kv_curve");
+  });
+  if (said) return;
+  const std::string keys = ClusterKeys(folder);
+  plan.command.push_back(absl::StrCat("--kv_key=", KeyFileOf(keys, plan.name)));
+  plan.command.push_back(absl::StrCat("--kv_allowed_keys=", ListOf(keys)));
+}
 
 // A socket in the cluster's folder: the pool is for this machine only, and keeps its address when it
 // restarts.
@@ -22,6 +38,14 @@ ProcessPlan PlanPool(const ClusterSpec& spec, const ClusterFolder& folder) {
                   "--kv_listen=tcp://127.0.0.1:0",
                   absl::StrCat("--memory_mb=", spec.kv_pool_mb),
                   absl::StrCat("--address_file=", folder.Addresses(plan.name))};
+  AddKeys(folder, spec.worker_flags, plan);
+  // What the workers were told of handoffs goes for the pool as well.
+  for (const std::string& flag : spec.worker_flags) {
+    const bool of_handoffs = absl::StrContains(flag, "kv_key") ||
+                             absl::StrContains(flag, "kv_allowed_keys") ||
+                             absl::StrContains(flag, "kv_curve") || absl::StrContains(flag, "kv_wire");
+    if (of_handoffs) plan.command.push_back(flag);
+  }
   if (spec.kv_disk_mb > 0) {
     plan.command.push_back(absl::StrCat("--disk_dir=", spec.kv_disk_dir));
     plan.command.push_back(absl::StrCat("--disk_mb=", spec.kv_disk_mb));
@@ -42,6 +66,7 @@ ProcessPlan PlanWorker(const ClusterSpec& spec, const ClusterFolder& folder, con
                   "--kv_listen=tcp://127.0.0.1:0",
                   kDrainGrace,
                   absl::StrCat("--address_file=", folder.Addresses(plan.name))};
+  AddKeys(folder, spec.worker_flags, plan);
   if (spec.kv_pool_mb > 0 && role == "prefill")
     plan.command.push_back(absl::StrCat("--kv_pool=", PoolAddress(folder)));
   plan.command.insert(plan.command.end(), spec.worker_flags.begin(), spec.worker_flags.end());

@@ -126,7 +126,7 @@ absl::Status Rotate(const std::vector<std::string>& files, const std::string& li
   }
   BlockSignals({SIGINT, SIGTERM});
   BATON_RETURN_IF_ERROR(WriteAllowedKeys(list, keys));
-  absl::PrintF("baton: %d new keys are listed beside the old ones\n", files.size());
+  absl::PrintF("baton: listed beside the old keys: %d new\n", files.size());
   BATON_RETURN_IF_ERROR(Wait(wait_s, "the new keys are listed and not in use: ./baton keys list"));
   for (size_t i = 0; i < files.size(); ++i) BATON_RETURN_IF_ERROR(WriteKeyFile(files[i], fresh[i], true));
   absl::PrintF("baton: the new keys are in their files\n");
@@ -152,7 +152,7 @@ absl::Status Remove(const std::vector<std::string>& words, const std::string& li
     keys.erase(kept, keys.end());
   }
   BATON_RETURN_IF_ERROR(WriteAllowedKeys(list, keys));
-  absl::PrintF("baton: %d keys are left; connections of the others end within seconds\n", keys.size());
+  absl::PrintF("baton: removed; their connections end within seconds. Still listed: %d\n", keys.size());
   return absl::OkStatus();
 }
 
@@ -197,7 +197,7 @@ absl::StatusOr<KeysOptions> ParseKeys(Words words) {
   return options;
 }
 
-int Keys(const Surroundings& here, const KeysOptions& options) {
+absl::Status Keys(const Surroundings& here, const KeysOptions& options) {
   const std::string cluster = ClusterKeys(ClusterFolder(here.state_root, options.cluster));
   std::vector<std::string> words = options.words;
   std::string list = options.list;
@@ -207,27 +207,16 @@ int Keys(const Surroundings& here, const KeysOptions& options) {
   if (options.verb == Verb::kRotate && words.empty()) words = KeyFilesIn(cluster);
   if (list.empty()) list = ListOf(cluster);
   const bool of_cluster = list == ListOf(cluster);
-  if (of_cluster && (!fs::exists(list) || (options.verb == Verb::kRotate && words.empty())))
-    return Fail(absl::StrCat("no cluster named '", options.cluster,
-                             "' runs here with keys of its own: name a list with --allowed"));
-  const Turn turn(list);
-  absl::Status done = options.verb == Verb::kList ? absl::OkStatus() : turn.Check(list);
-  if (done.ok()) {
-    switch (options.verb) {
-      case Verb::kNew:
-        done = New(words, list);
-        break;
-      case Verb::kList:
-        done = List(list);
-        break;
-      case Verb::kRotate:
-        done = Rotate(words, list, options.wait_s, options.keep_old);
-        break;
-      case Verb::kRemove:
-        done = Remove(words, list);
-    }
+  if (of_cluster && (!fs::exists(list) || (options.verb == Verb::kRotate && words.empty()))) {
+    return absl::NotFoundError(absl::StrCat("no cluster named '", options.cluster,
+                                            "' runs here with keys of its own: name a list with --allowed"));
   }
-  return done.ok() ? 0 : Fail(std::string(done.message()));
+  if (options.verb == Verb::kList) return List(list);
+  const Turn turn(list);
+  BATON_RETURN_IF_ERROR(turn.Check(list));
+  if (options.verb == Verb::kNew) return New(words, list);
+  if (options.verb == Verb::kRemove) return Remove(words, list);
+  return Rotate(words, list, options.wait_s, options.keep_old);
 }
 
 std::string ClusterKeys(const ClusterFolder& cluster) {

@@ -24,7 +24,8 @@ struct KeysOptions {
 
 // INVALID_ARGUMENT says what is wrong with the words.
 absl::StatusOr<KeysOptions> ParseKeys(Words words);
-int Keys(const Surroundings& here, const KeysOptions& options);
+// Says what it does, and returns why it could not.
+absl::Status Keys(const Surroundings& here, const KeysOptions& options);
 
 // A key for each name in `folder`, which is made anew, and the list of them all.
 absl::Status MakeClusterKeys(const std::string& folder, const std::vector<std::string>& names);

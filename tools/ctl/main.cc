@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tools/ctl/commands.h"
+#include "tools/ctl/keys.h"
 #include "tools/ctl/supervisor.h"
 
 namespace baton::ctl {
@@ -84,6 +85,11 @@ int Main(const std::vector<std::string>& words) {
     return RunParsed(command, ParseLogs(rest), [&](const LogsOptions& logs) { return Logs(here, logs); });
   if (command == "chat")
     return RunParsed(command, ParseChat(rest), [&](const ChatOptions& chat) { return Chat(here, chat); });
+  if (command == "keys")
+    return RunParsed(command, ParseKeys(rest), [&](const KeysOptions& keys) {
+      const absl::Status done = Keys(here, keys);
+      return done.ok() ? 0 : Fail(std::string(done.message()));
+    });
   if (command == "supervise" && rest.size() == 2) return Supervise(rest[0], rest[1]);
   return Fail("this program is run by ./baton (./baton help)");
 }

@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "tools/ctl/files.h"
+#include "tools/ctl/keys.h"
 
 namespace baton::ctl {
 namespace {
@@ -53,6 +54,11 @@ absl::Status Supervisor::Run(absl::Duration grace) {
     BATON_RETURN_IF_ERROR(StopLeftOver(*left_over, kWorkerGrace).status());
   }
   BATON_RETURN_IF_ERROR(WriteFileAtomically(folder_.Workers(), ""));
+  std::vector<std::string> names;
+  for (const Child& child : children_) {
+    if (child.plan.role != "router") names.push_back(child.plan.name);
+  }
+  BATON_RETURN_IF_ERROR(MakeClusterKeys(ClusterKeys(folder_), names));
   for (Child& child : children_) Start(child);
   for (;;) {
     Publish();

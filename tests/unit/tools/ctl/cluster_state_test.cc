@@ -101,12 +101,24 @@ TEST(ClusterPlanTest, AKvPoolOnASocketForPrefillWorkers) {
   const auto plans = PlanCluster(spec, ClusterFolder("state"));
   ASSERT_EQ(plans.size(), 5);
   EXPECT_EQ(plans[1].name, "kv");
-  for (const char* flag :
-       {"--grpc_listen=unix:state/kv.sock", "--memory_mb=64", "--disk_dir=some/cache", "--disk_mb=128"}) {
+  for (const char* flag : {"--grpc_listen=unix:state/kv.sock", "--memory_mb=64", "--disk_dir=some/cache",
+                           "--disk_mb=128", "--kv_key=state/keys/kv.key"}) {
     EXPECT_THAT(plans[1].command, Contains(flag));
   }
   EXPECT_THAT(plans[2].command, Contains("--kv_pool=unix:state/kv.sock"));
   EXPECT_THAT(plans[3].command, Not(Contains("--kv_pool=unix:state/kv.sock")));
+  spec.worker_flags = {"--kv_curve=false"};
+  EXPECT_THAT(PlanCluster(spec, ClusterFolder("state"))[1].command, Contains("--kv_curve=false"));
+}
+
+TEST(ClusterPlanTest, EveryWorkerHasAKeyUnlessItsFlagsSayHowHandoffsAreGuarded) {
+  const auto plans = PlanCluster(SomeSpec(), ClusterFolder("state"));
+  EXPECT_THAT(plans.back().command, Contains("--kv_key=state/keys/" + plans.back().name + ".key"));
+  EXPECT_THAT(plans[1].command, Contains("--kv_allowed_keys=state/keys/allowed"));
+  ClusterSpec own = SomeSpec();
+  own.worker_flags = {"--kv_curve=false"};
+  EXPECT_THAT(PlanCluster(own, ClusterFolder("state")).back().command,
+              Not(Contains("--kv_allowed_keys=state/keys/allowed")));
 }
 
 }  // namespace
