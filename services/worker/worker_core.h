@@ -115,9 +115,9 @@ class WorkerCore {
     State state = State::kRunning;
     uint32_t rank = 0;
     MonoTime deadline;
-    int64_t tokens = 0;  // of the prompt (and replay), or of the blocks that move
-    Id128 digest;        // TokenDigest of them
-    KvPeer source;
+    int64_t tokens = 0;            // of the prompt (and replay), or of the blocks that move
+    Id128 digest;                  // TokenDigest of them
+    KvPeer source;                 // of what is pulled; share: epoch and rank of the reader
     std::vector<TokenId> offered;  // share: asked for
     int64_t next_position = 0;     // of the next generated token
     int64_t unsent = 0;
