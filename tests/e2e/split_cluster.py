@@ -52,8 +52,8 @@ def read_metrics(address):
 class Cluster:
     """A cluster for the length of a `with` block. Token budgets and chunk sizes are drawn from `rng`."""
 
-    def __init__(self, args, state, prefills, decodes, pages, rng):
-        self.args, self.state, self.rng = args, state, rng
+    def __init__(self, args, state, prefills, decodes, pages, rng, worker_flags=()):
+        self.args, self.state, self.rng, self.worker_flags = args, state, rng, worker_flags
         self.prefills, self.decodes, self.pages = prefills, decodes, pages
         self.processes, self.addresses = [], {}
 
@@ -79,7 +79,7 @@ class Cluster:
         self._start(f"baton-{role}", f"{role}{index}", [
             "--grpc_listen=127.0.0.1:0", "--http_listen=127.0.0.1:0", "--kv_listen=tcp://127.0.0.1:0",
             f"--threads={self.args.threads}", f"--pages={pages}", f"--prefill_chunk={chunk}",
-            f"--token_budget={self.rng.choice([64, 200, 512, 1024])}", f"--name={role}{index}"])
+            f"--token_budget={self.rng.choice([64, 200, 512, 1024])}", f"--name={role}{index}", *self.worker_flags])
 
     def _start(self, binary, name, flags):
         log = open(f"{self.state}/{name}.log", "wb")
