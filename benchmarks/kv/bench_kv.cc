@@ -46,9 +46,9 @@ absl::Status Main() {
   const double asked = absl::GetFlag(FLAGS_memory_gb);
   options.memory_bytes = asked > 0 ? static_cast<int64_t>(asked * (1 << 30)) : FreeBytes() / 4 * 3;
   options.tell = [](const std::string& what) { std::fprintf(stderr, "baton: bench kv: %s\n", what.c_str()); };
+  const std::string machine = MachineName(), commit = absl::GetFlag(FLAGS_commit);
   const auto rows = KvSuite(options).Run();
   if (!rows.ok()) return rows.status();
-  const std::string machine = MachineName(), commit = absl::GetFlag(FLAGS_commit);
   std::printf("%s", KvTable(*rows).c_str());
   const std::string json = absl::GetFlag(FLAGS_json), html = absl::GetFlag(FLAGS_html);
   absl::Status written;

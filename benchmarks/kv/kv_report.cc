@@ -39,7 +39,10 @@ std::string MachineName() {
   }
   utsname kernel = {};
   uname(&kernel);
-  return absl::StrFormat("%s, %d cores, Linux %s", model, sysconf(_SC_NPROCESSORS_ONLN), kernel.release);
+  double load = 0;
+  std::ifstream("/proc/loadavg") >> load;
+  return absl::StrFormat("%s, %d cores, Linux %s, load average %.1f before", model,
+                         sysconf(_SC_NPROCESSORS_ONLN), kernel.release, load);
 }
 
 std::string KvTable(const std::vector<KvRow>& rows) {
