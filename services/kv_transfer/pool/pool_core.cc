@@ -30,6 +30,11 @@ absl::Status PoolCore::Check(const HandoffId& id, const BlockRun& run) const {
     return absl::InvalidArgumentError("too many blocks, or not one digest for each");
   if (id.stream.empty() || fetches_.contains(id) || stores_.contains(id))
     return absl::InvalidArgumentError("the handoff id is missing or in use");
+  absl::flat_hash_set<BlockHash> seen;
+  for (const BlockHash& key : run.blocks) {
+    if (key.empty() || !seen.insert(key).second)
+      return absl::InvalidArgumentError("a block's key is empty, or comes twice");
+  }
   return absl::OkStatus();
 }
 
@@ -50,7 +55,7 @@ absl::StatusOr<FetchAnswer> PoolCore::OnFetch(FetchCall call, MonoTime now) {
     ++counters_.fetches_empty;
     return answer;
   }
-  Fetch fetch;
+  Fetch fetch{.serial = ++last_fetch_};
   fetch.blocks.assign(call.run.blocks.begin(), call.run.blocks.begin() + answer.found);
   Begin(call, fetch, now);
   answer.blocks = static_cast<uint32_t>(fetch.blocks.size());
@@ -126,7 +131,7 @@ void PoolCore::PinOrLoad(const HandoffId& id, Fetch& fetch, size_t index) {
     load = loads_.emplace(key, Load{*page, {}}).first;
     actions_.emplace_back(ReadBlock{key, block->second.disk, *page});
   }
-  load->second.waiters.emplace_back(id, index);
+  load->second.waiters.push_back({id, fetch.serial, index});
   fetch.pages[index] = load->second.page;
   ++fetch.waiting;
 }

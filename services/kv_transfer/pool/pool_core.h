@@ -68,6 +68,7 @@ class PoolCore {
     std::vector<uint64_t> sums;  // while in memory
   };
   struct Fetch {
+    uint64_t serial = 0;  // never used twice, as its id may be
     std::vector<BlockHash> blocks;
     Id128 digest;
     std::vector<PageId> pages;
@@ -83,7 +84,12 @@ class PoolCore {
   };
   struct Load {
     PageId page = kNoPage;
-    std::vector<std::pair<HandoffId, size_t>> waiters;  // fetch, index in its run
+    struct Waiter {
+      HandoffId fetch;
+      uint64_t serial = 0;
+      size_t index = 0;  // in its run
+    };
+    std::vector<Waiter> waiters;
   };
 
   bool Busy() const;
@@ -124,6 +130,7 @@ class PoolCore {
   absl::flat_hash_map<BlockHash, uint32_t> children_;  // of a block, in memory; the block may be anywhere
   absl::flat_hash_set<BlockHash> arriving_;            // blocks of stores
   absl::flat_hash_map<BlockHash, Load> loads_;
+  uint64_t last_fetch_ = 0;
   absl::flat_hash_map<HandoffId, Fetch> fetches_;
   absl::flat_hash_map<HandoffId, Store> stores_;
   std::vector<PoolAction> actions_;

@@ -123,9 +123,11 @@ void PoolCore::OnRead(const BlockHash& key, DiskPlace place, const absl::Status&
   if (found == loads_.end()) return;
   const Load load = std::move(found->second);
   loads_.erase(found);
+  PageId page = load.page;
   if (status.ok()) {
     ++counters_.disk_read;
     Insert(key, blocks_.at(key).parent, load.page, std::move(sums));
+    page = blocks_.at(key).page;  // another, if a store brought the block meanwhile
     queue_.Hit(key);
   } else {
     pages_.Free(load.page);
@@ -133,13 +135,14 @@ void PoolCore::OnRead(const BlockHash& key, DiskPlace place, const absl::Status&
     if (blocks_.at(key).disk == place) LeaveDisk(key);
     if (blocks_.contains(key)) EraseIfNowhere(key);
   }
-  for (const auto& [id, index] : load.waiters) {
+  for (const auto& [id, serial, index] : load.waiters) {
     const auto it = fetches_.find(id);
-    if (it == fetches_.end() || it->second.revoked) continue;
+    if (it == fetches_.end() || it->second.serial != serial || it->second.revoked) continue;
     Fetch& fetch = it->second;
     --fetch.waiting;
     if (status.ok()) {
-      pages_.Pin(load.page);
+      pages_.Pin(page);
+      fetch.pages[index] = page;
       fetch.pinned[index] = true;
       Offer(id, fetch, index, index + 1);
       SealIfComplete(id, fetch);

@@ -94,6 +94,13 @@ TEST(PoolCoreTest, CallsThatMakeNoSenseAreRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(fetch({.id = {{1, 1}, {}}, .run = MakeRun(1, 9)})));
   EXPECT_TRUE(absl::IsInvalidArgument(fetch({.id = {}, .run = MakeRun(1, 2)})));
   EXPECT_TRUE(absl::IsInvalidArgument(fetch({.id = {{1, 1}, {}}, .run = {{{1, 1}}, {}}})));
+  BlockRun twice = MakeRun(1, 2), nameless = MakeRun(1, 2);
+  twice.blocks[1] = twice.blocks[0];
+  nameless.blocks[1] = {};
+  for (const BlockRun& run : {twice, nameless}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(fetch({.id = {{1, 1}, {}}, .run = run})));
+    EXPECT_TRUE(absl::IsInvalidArgument(world.core().OnStore({.id = {{1, 1}, {}}, .run = run}, {}).status()));
+  }
   world.Store(MakeRun(1, 2));
   EXPECT_TRUE(absl::IsInvalidArgument(fetch({.id = world.last(), .run = MakeRun(1, 2)}))) << "id in use";
   EXPECT_EQ(fetch({.id = {{1, 2}, {}}, .run = MakeRun(1, 2), .skip = 1u << 31}), absl::OkStatus());
@@ -195,6 +202,46 @@ TEST_F(DiskTierTest, FindsWhatAnEarlierLifeLeft) {
   EXPECT_EQ(world_.FetchHeld(run), 3u);
   world_.StoreHeld(MakeRun(2, 2));
   EXPECT_TRUE(world_.disk.contains({8, 0})) << "segments of an earlier life are not appended to";
+}
+
+TEST_F(DiskTierTest, ABlockThatAStoreAndADiskReadBringIsKeptOnce) {
+  const BlockRun run = MakeRun(1, 2);
+  world_.Store(run);
+  const HandoffId store = world_.last();
+  RecoveredLog log{.next_segment = 8, .next_sequence = 50};
+  for (uint32_t i = 0; i < 2; ++i) {
+    log.blocks.push_back({.key = run.blocks[i], .sequence = i + 1, .place = {7, i}});
+    world_.disk[{7, i}] = run.blocks[i];
+  }
+  world_.core().OnRecovered(log);
+  world_.hold_disk = true;
+  EXPECT_EQ(world_.Fetch(run).from_disk, 2u);
+  const HandoffId fetch = world_.last();
+  world_.End(store, true);
+  world_.hold_disk = false;
+  while (!world_.disk_jobs.empty()) world_.DoDiskJob();
+  world_.Settle();
+  EXPECT_TRUE(world_.granted.at(fetch).sealed);
+  world_.End(fetch, true);
+  EXPECT_EQ(world_.pages(PageState::kCached), 2);
+  EXPECT_EQ(world_.FetchHeld(run), 2u);
+}
+
+TEST_F(DiskTierTest, AReadOutlivesTheFetchWhoseIdIsUsedAgain) {
+  TwoPrompts();
+  world_.hold_disk = true;
+  const HandoffId id{{77, 1}, {}};
+  ASSERT_EQ(world_.core().OnFetch({.id = id, .run = MakeRun(1, 8)}, {})->blocks, 8u);
+  world_.Settle();
+  world_.End(id, false);
+  ASSERT_EQ(world_.core().OnFetch({.id = id, .run = MakeRun(1, 1)}, {})->blocks, 1u);
+  world_.Settle();
+  world_.hold_disk = false;
+  while (!world_.disk_jobs.empty()) world_.DoDiskJob();
+  world_.Settle();
+  EXPECT_TRUE(world_.granted.at(id).sealed);
+  world_.End(id, true);
+  EXPECT_EQ(world_.pages(PageState::kPinned), 0);
 }
 
 // Whatever happens in whatever order: the books agree after every step, and at the end every page is home.
