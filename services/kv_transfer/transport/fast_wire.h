@@ -16,7 +16,8 @@
 
 namespace baton {
 
-// kAuto: shared memory on one host, UCX where it has hardware to the peer, a plain TCP stream, else ZeroMQ.
+// kAuto: shared memory on one host, UCX where it has RDMA to the peer, a plain TCP stream unless keys are
+// configured, else ZeroMQ. A stream and UCX over TCP are in the clear.
 enum class WireChoice { kAuto, kShm, kUcx, kTcp, kZmq };
 // InvalidArgument names the choices.
 absl::StatusOr<WireChoice> ParseWireChoice(absl::string_view name);
@@ -24,12 +25,13 @@ absl::string_view WireChoiceName(WireChoice choice);
 
 struct FastWireOptions {
   ZmqOptions zmq;
+  bool encrypted() const { return !zmq.curve_secret_key.empty() || !zmq.key_file.empty(); }
   WireChoice choice = WireChoice::kAuto;
   double min_gbps = 0;  // 1e9 bytes a second, of the probe
   // Where registered memory lies, if other processes may map it; outlive the wire.
   std::vector<const SharedMemory*> shared;
   absl::Duration probe_timeout = absl::Seconds(2);
-  absl::Duration look_again = absl::Seconds(30);  // at a peer that could not be reached as asked
+  absl::Duration look_again = absl::Seconds(30);  // at most, at a peer that could not be reached as asked
 };
 
 // Binds. Unavailable: what was asked for is not there, in words. `clock` outlives the wire.

@@ -16,13 +16,17 @@ constexpr uint32_t kInlineProbeBytes = 256 << 10;
 constexpr int kProbes = 2;  // the better counts: the first touches memory and opens windows
 constexpr int kTrips = 3;   // likewise
 constexpr size_t kMaxWaiting = 1024;
+constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
 
 }  // namespace
 
 WireResult PeerLink::Post(ReadBatch batch) {
   if (path_ != nullptr && path_->broken()) state_ = State::kNew;
   if (state_ == State::kFailed && host_->Now() >= look_again_) state_ = State::kNew;
-  if ((state_ == State::kReady || state_ == State::kFailed) && OfAnotherLife(batch)) state_ = State::kNew;
+  if ((state_ == State::kReady || state_ == State::kFailed) && OfAnotherLife(batch)) {
+    state_ = State::kNew;
+    wait_ = absl::ZeroDuration();
+  }
   if (state_ == State::kReady && path_ == nullptr) return host_->PostInline(std::move(batch));
   if (state_ == State::kReady) {
     const uint64_t tag = batch.tag;
@@ -58,7 +62,9 @@ void PeerLink::Choose(const std::string& remote_key) {
     if (host_->options().min_gbps <= 0) return Ready();
     return Fail(absl::FailedPreconditionError("--kv_min_gbps, and the peer cannot be measured"));
   }
-  untried_ = asked == kAuto ? std::deque<WireChoice>{kShm, kUcx, kTcp, kZmq} : std::deque<WireChoice>{asked};
+  untried_ = {asked};
+  if (asked == kAuto) untried_ = {kShm, kUcx, kTcp, kZmq};
+  if (asked == kAuto && host_->options().encrypted()) std::erase(untried_, kTcp);
   while (!untried_.empty()) {
     const WireChoice kind = untried_.front();
     untried_.pop_front();
@@ -122,6 +128,7 @@ void PeerLink::ProbeDone(const absl::Status& status) {
 
 void PeerLink::Ready() {
   state_ = State::kReady;
+  wait_ = absl::ZeroDuration();
   changed_ = true;
   round_trip_ = absl::InfiniteDuration();
   trips_left_ = process_.empty() ? 0 : kTrips;
@@ -149,7 +156,8 @@ void PeerLink::Fail(absl::Status why) {
   changed_ = true;
   path_.reset();
   why_ = std::move(why);
-  look_again_ = host_->Now() + host_->options().look_again;
+  wait_ = std::min(std::max(kFirstWait, 2 * wait_), host_->options().look_again);
+  look_again_ = host_->Now() + wait_;
 }
 
 void PeerLink::OnPong(uint64_t nonce) {

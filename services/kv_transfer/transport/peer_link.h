@@ -77,6 +77,7 @@ class PeerLink {
   std::string tried_;  // in words
   absl::Status why_;
   MonoTime look_again_;
+  absl::Duration wait_;  // after the last of the failures that came one after the other
 
   uint64_t probe_tag_ = 0;
   int probes_left_ = 0;

@@ -230,6 +230,22 @@ TEST_P(WireChoiceTest, APeerOfZeroMqOnlyIsAnErrorInWords) {
   EXPECT_THAT(std::string(Read(batch).message()), HasSubstr("the peer speaks only ZeroMQ"));
 }
 
+class StreamWireTest : public FastWireTest {};
+INSTANTIATE_TEST_SUITE_P(Tcp, StreamWireTest, ::testing::Values(WireChoice::kTcp));
+
+TEST_P(StreamWireTest, APeerThatWasOutOfReachForAMomentIsLookedAtSoon) {
+  StartBoth({.probe_timeout = absl::Milliseconds(200)});
+  WireKey key = *DecodeWireKey(server->RemoteKey(0));
+  key.stream->address = "127.0.0.1:1";
+  ReadBatch batch = BatchOf(1);
+  batch.remote_key = EncodeWireKey(key);
+  EXPECT_TRUE(absl::IsFailedPrecondition(Read(batch))) << at_client.done[1];
+  const MonoTime until = clock.Now() + absl::Seconds(5);
+  uint64_t tag = 2;
+  while (!Read(BatchOf(tag)).ok() && clock.Now() < until) ++tag;
+  EXPECT_TRUE(at_client.done[tag].ok()) << at_client.done[tag];
+}
+
 class AutoWireTest : public FastWireTest {};
 INSTANTIATE_TEST_SUITE_P(Auto, AutoWireTest, ::testing::Values(WireChoice::kAuto));
 
