@@ -5,6 +5,11 @@
 #include "common/status_macros.h"
 
 namespace baton {
+namespace {
+
+constexpr absl::Duration kRetryRefused = absl::Milliseconds(250);
+
+}  // namespace
 
 absl::StatusOr<ZmqLink> ZmqLink::Open(void* context, const ZmqOptions& options, const std::string& endpoint,
                                       const std::string& server_key, const CurvePair& ours, MonoTime now) {
@@ -32,6 +37,7 @@ ZmqLink::Change ZmqLink::Look(MonoTime now) {
         return Change::kBroken;
       case ZmqMonitor::What::kRefused:
         why_ = "it does not let our key in";
+        retry_at_ = now + kRetryRefused;
         break;
       case ZmqMonitor::What::kNotOurs:
         why_ = "it has another key, or is no handoff endpoint";
@@ -44,6 +50,12 @@ ZmqLink::Change ZmqLink::Look(MonoTime now) {
     }
   }
   return Change::kNone;
+}
+
+bool ZmqLink::RetryDue(MonoTime now) {
+  if (now < retry_at_) return false;
+  retry_at_ = absl::InfiniteFuture();
+  return true;
 }
 
 bool ZmqLink::Gone(MonoTime now) {

@@ -33,6 +33,15 @@ class ZmqLink {
   const std::string& why() const { return why_; }
   // It takes the place of another one: to be up is to be back.
   void SayWhenBack() { was_up_ = true; }
+  // ZeroMQ gives up where our key is not let in; lists differ for a moment while keys change. When to open a
+  // link again that takes this one's place, and its time to be given up; RetryDue is true once for each.
+  MonoTime retry_at() const { return retry_at_; }
+  bool RetryDue(MonoTime now);
+  void TakeOver(const ZmqLink& refused) {
+    was_up_ = refused.was_up_;
+    gone_at_ = refused.gone_at_;
+    why_ = refused.why_;
+  }
 
  private:
   ZmqLink(std::string endpoint, std::string server_key, absl::Duration gone_after, ZmqSocket socket,
@@ -49,6 +58,7 @@ class ZmqLink {
   ZmqSocket socket_;  // goes before its monitor
   bool up_ = false, was_up_ = false;
   MonoTime gone_at_;
+  MonoTime retry_at_ = absl::InfiniteFuture();
   std::string why_;
 };
 

@@ -189,10 +189,11 @@ ZmqSocket::Received ZmqSocket::Receive(ZmqFrame* frame) {
     const bool more = zmq_msg_more(Msg(bytes)) != 0;
     if (part < header_part) {
       frame->identity = std::string(bytes.view());
+    } else if (part == header_part) {
+      // Of what the peer sent: ZeroMQ makes the identity's part by itself.
       const char* const user = zmq_msg_gets(Msg(bytes), kUserProperty);
       frame->user = user == nullptr ? "" : user;
       frame->fd = zmq_msg_get(Msg(bytes), ZMQ_SRCFD);
-    } else if (part == header_part) {
       good = ParseHeader(bytes, frame);
     } else if (part == header_part + 1) {
       frame->payload = std::move(bytes);

@@ -102,6 +102,7 @@ class ZmqWire final : public Transport {
   absl::Duration ServeTimers(WireHandler* handler);
   void OnKeysChanged(WatchedKeys::Change change, WireHandler* handler);
   void ProveAnew(PeerId peer, Dealer& dealer);
+  void Retry(Dealer& dealer);
   void WatchGuests(WireHandler* handler);
   void WatchDealer(PeerId peer, WireHandler* handler);
   void DrainRouter(WireHandler* handler);
@@ -200,7 +201,9 @@ absl::Duration ZmqWire::ServeTimers(WireHandler* handler) {
   std::vector<std::pair<PeerId, std::string>> gone;
   for (auto& [peer, dealer] : dealers_) {
     if (dealer.link.Gone(now)) gone.emplace_back(peer, dealer.link.why());
-    next = std::min(next, dealer.link.gone_at());
+    if (dealer.link.gone_at() == absl::InfiniteFuture()) continue;
+    if (dealer.link.RetryDue(now)) Retry(dealer);
+    next = std::min({next, dealer.link.gone_at(), dealer.link.retry_at()});
   }
   for (const auto& [peer, why] : gone) handler->OnPeerChange(peer, PeerChange::kGone, why);
   return next - now;
@@ -233,6 +236,14 @@ void ZmqWire::ProveAnew(PeerId peer, Dealer& dealer) {
   std::swap(dealer.link, *link);
   dealer.link.SayWhenBack();
   EndReads(peer, absl::UnavailableError("connected anew"));
+}
+
+void ZmqWire::Retry(Dealer& dealer) {
+  auto link = ZmqLink::Open(context_.get(), options_, dealer.link.endpoint(), dealer.link.server_key(),
+                            gate_->Ours(), clock_.Now());
+  if (!link.ok()) return;
+  link->TakeOver(dealer.link);
+  std::swap(dealer.link, *link);
 }
 
 void ZmqWire::Poll(absl::Duration timeout, WireHandler* handler) {
@@ -294,6 +305,7 @@ void ZmqWire::DrainRouter(WireHandler* handler) {
     const ZmqSocket::Received received = router_->Receive(&frame);
     if (received == ZmqSocket::Received::kNothing) return;
     if (!gate_->Listed(frame.user)) {
+      handler->OnDenied("a message from one who is not listed any more");
       guests_.Cut(frame.fd);
       continue;
     }

@@ -71,6 +71,17 @@ TEST_F(ZmqKeysTest, AnUnlistedKeyGetsNothing) {
   EXPECT_EQ(owner->reads, 0);
 }
 
+TEST_F(ZmqKeysTest, AKeyThatIsListedAMomentLaterGetsIn) {
+  const AllowedKey late_key = keys.New("late");
+  WireParty late(keys.Options("late"));
+  const PeerId peer = ConnectTo(late);
+  (void)late.wire->Send(peer, "too soon");
+  ASSERT_TRUE(PollUntil({owner.get(), &late}, [&] { return !owner->denied.empty(); }));
+  keys.List({owner_key, reader_key, late_key});
+  EXPECT_TRUE(Reaches(late, peer, "in time"));
+  EXPECT_FALSE(late.Saw(peer, PeerChange::kGone));
+}
+
 TEST_F(ZmqKeysTest, KeysOfOneLifeAndNoKeysGetNothing) {
   WireParty alive(Hasty(KeyFolder::Life())), plain(Hasty(ZmqOptions{}));
   const PeerId with = ConnectTo(alive);
