@@ -257,7 +257,7 @@ def main():
     parser.add_argument("--vocab", type=int, required=True, help="token ids below it are sent")
     parser.add_argument("--sequences", type=int, default=200)
     parser.add_argument("--moves", type=int, default=10, help="of each sequence: 10 is back and forth 5 times")
-    parser.add_argument("--tokens", type=int, default=600, help="of each answer")
+    parser.add_argument("--tokens", type=int, default=2000, help="of each answer")
     parser.add_argument("--spacing", type=int, default=20, help="tokens between two moves at least")
     parser.add_argument("--concurrency", type=int, default=4)
     parser.add_argument("--pages", type=int, default=2048)

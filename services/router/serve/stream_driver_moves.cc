@@ -62,6 +62,7 @@ void StreamDriver::Do(const MoveEnded& ended) {
   }
   next_decode_.reset();
   target_.reset();
+  Publish();  // before anyone is told, so that who is told sees it
   if (auto done = std::exchange(move_done_, nullptr)) done(ended.status);
 }
 
