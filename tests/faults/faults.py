@@ -18,7 +18,7 @@ from strikes import FAULTS, LEASE, MEANING
 from story import Missed, run_control, run_story
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TRIES = 6  # at one story, until the fault strikes in time
+TRIES = 20  # at one story, until the fault strikes in time
 CONTROL_BATCH = 25
 WIRES = ["zmq", "tcp", "shm", "ucx"]
 FLAGS = ["--pages=64"]
