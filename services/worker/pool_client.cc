@@ -74,18 +74,19 @@ struct PoolClient::Impl {
   void Run() {
     for (;;) {
       std::deque<Job> taken;
-      bool attach = false;
+      bool attach = false, over = false;
       {
         MutexLock lock(&mutex);
         const auto ready = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stopping || !jobs.empty(); };
         mutex.Await(ready, kLookEvery);
         taken.swap(jobs);
-        if (stopping) {
-          for (Job& job : taken) Refuse(job, absl::CancelledError("the worker is shutting down"));
-          return;
-        }
+        over = stopping;
         attach =
             breaker.Allows(clock->Now()) && (!attached || (taken.empty() && clock->Now() >= next_attach));
+      }
+      if (over) {
+        for (Job& job : taken) Refuse(job, absl::CancelledError("the worker is shutting down"));
+        return;
       }
       if (attach) Attach();
       for (Job& job : taken) {
