@@ -1,5 +1,6 @@
 #include "services/worker/pool_gate.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -49,12 +50,12 @@ struct PoolGate::Impl : std::enable_shared_from_this<Impl> {
     void OnEvent(CallEvent event) override {
       if (const auto* fetched = std::get_if<PrefixFetched>(&event)) fetched_ = *fetched;
     }
-    void OnEnd(absl::Status) override { gate_->Fetched(prompt_, fetched_); }
+    void OnEnd(absl::Status) override { gate_->Fetched(prompt_, fetched_); }  // nothing: refused here
 
    private:
     const std::shared_ptr<Impl> gate_;
     const Shared prompt_;
-    PrefixFetched fetched_{.outcome = KvOutcome::kLost};
+    std::optional<PrefixFetched> fetched_;
   };
 
   class PrefillSink final : public CallSink {
@@ -94,9 +95,13 @@ struct PoolGate::Impl : std::enable_shared_from_this<Impl> {
   void Prefill(CallId id, PrefillCall call, std::shared_ptr<CallSink> sink) {
     auto prompt =
         std::make_shared<Prompt>(Prompt{.id = id, .call = std::move(call), .sink = std::move(sink)});
+    {
+      MutexLock lock(&mutex);
+      waiting.insert(id);
+    }
     const SequenceSpec& spec = prompt->call.spec;
     // What no worker takes need not be hashed.
-    if (static_cast<int64_t>(spec.tokens.size()) > worker->facts().max_context) return Open(prompt);
+    if (static_cast<int64_t>(spec.tokens.size()) > worker->facts().max_context) return Start(prompt);
     prompt->tokens = spec.tokens;
     prompt->salt = spec.cache_salt;
     prompt->run = {BlockHashes(RootBlockHash(worker->facts().fingerprint, spec.cache_salt), spec.tokens,
@@ -110,7 +115,6 @@ struct PoolGate::Impl : std::enable_shared_from_this<Impl> {
       prompt->plan =
           planner.Decide(prompt->call.rank, absl::MakeConstSpan(prompt->run.blocks).first(prompt->fetchable));
       ask = prompt->plan.ask && moves.Allows(prompt->begun) && !stopped;
-      if (ask) waiting.insert(id);
       if (prompt->plan.ask && !ask) planner.Unanswered(prompt->plan);
     }
     if (!ask) return Start(prompt);
@@ -148,14 +152,16 @@ struct PoolGate::Impl : std::enable_shared_from_this<Impl> {
                     std::make_shared<FetchSink>(shared_from_this(), prompt));
   }
 
-  void Fetched(const Shared& prompt, const PrefixFetched& fetched) {
+  void Fetched(const Shared& prompt, const std::optional<PrefixFetched>& fetched) {
     {
       MutexLock lock(&mutex);
       const MonoTime now = clock->Now();
-      if (fetched.outcome == KvOutcome::kHeld) {
-        planner.Fetched(prompt->plan, fetched.fetched_tokens, now - prompt->begun);
+      if (!fetched.has_value()) {
+        planner.Unanswered(prompt->plan);
+      } else if (fetched->outcome == KvOutcome::kHeld) {
+        planner.Fetched(prompt->plan, fetched->fetched_tokens, now - prompt->begun);
         moves.Succeeded();
-      } else if (fetched.outcome != KvOutcome::kLocal) {
+      } else if (fetched->outcome != KvOutcome::kLocal) {
         planner.Fetched(prompt->plan, 0, now - prompt->begun);
         moves.Failed(now);
       }
@@ -167,20 +173,27 @@ struct PoolGate::Impl : std::enable_shared_from_this<Impl> {
     bool broken = false, over = false;
     {
       MutexLock lock(&mutex);
-      waiting.erase(prompt->id);
-      broken = gone.erase(prompt->id) > 0;
+      broken = gone.contains(prompt->id);
       over = stopped;
+      if (broken || over) Leave(prompt->id);
     }
     if (broken)
       return prompt->sink->OnEnd(absl::CancelledError("the call was cancelled or its connection lost"));
     if (over) return prompt->sink->OnEnd(absl::UnavailableError("the worker is shutting down"));
     prompt->begun = clock->Now();
-    Open(prompt);
+    const CallId id = prompt->id;
+    worker->OpenNow(id, std::move(prompt->call), std::make_shared<PrefillSink>(shared_from_this(), prompt));
+    {
+      MutexLock lock(&mutex);
+      broken = Leave(id);
+    }
+    if (broken) worker->Break(id);  // it was told of the break before it knew the call
   }
 
-  void Open(const Shared& prompt) {
-    worker->OpenNow(prompt->id, std::move(prompt->call),
-                    std::make_shared<PrefillSink>(shared_from_this(), prompt));
+  // Whether the call was broken while it was in here.
+  bool Leave(CallId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    waiting.erase(id);
+    return gone.erase(id) > 0;
   }
 
   void Broken(CallId id) {
@@ -235,7 +248,7 @@ struct PoolGate::Impl : std::enable_shared_from_this<Impl> {
   mutable Mutex mutex;
   PoolPlanner planner ABSL_GUARDED_BY(mutex);
   PoolBreaker moves ABSL_GUARDED_BY(mutex);
-  absl::flat_hash_set<CallId> waiting ABSL_GUARDED_BY(mutex);  // for the pool
+  absl::flat_hash_set<CallId> waiting ABSL_GUARDED_BY(mutex);  // in the gate
   absl::flat_hash_set<CallId> gone ABSL_GUARDED_BY(mutex);     // of these, broken meanwhile
   uint64_t offered ABSL_GUARDED_BY(mutex) = 0, wanted_blocks ABSL_GUARDED_BY(mutex) = 0;
   bool stopped ABSL_GUARDED_BY(mutex) = false;

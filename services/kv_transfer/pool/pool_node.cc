@@ -242,7 +242,7 @@ struct PoolNode::Impl final : public HandoffEventSink {
 absl::StatusOr<std::unique_ptr<PoolNode>> PoolNode::Start(const PoolNodeOptions& options,
                                                           const std::string& fingerprint,
                                                           const KvLayout& layout, const WireMaker& make_wire,
-                                                          std::unique_ptr<DiskFolder> folder,
+                                                          std::unique_ptr<DiskFolder>* folder,
                                                           const Clock* clock) {
   BATON_RETURN_IF_ERROR(CheckLayout(layout));
   PoolCoreOptions core{.layout = layout};
@@ -251,11 +251,13 @@ absl::StatusOr<std::unique_ptr<PoolNode>> PoolNode::Start(const PoolNodeOptions&
     return absl::InvalidArgumentError(
         absl::StrCat("the pool's memory holds no page of ", layout.PageBytes() >> 10, " KiB"));
   }
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<PageMemory> memory, PageMemory::Make(layout, core.pages));
+  BATON_ASSIGN_OR_RETURN(std::unique_ptr<Transport> wire, make_wire(memory->shared()));
   std::optional<DiskLog> log;
-  if (folder != nullptr) {
+  if (*folder != nullptr) {
     const DiskSpace space = MakeDiskSpace({}, fingerprint, layout);
     const DiskPlan plan = PlanDisk(options.disk_bytes, space.RecordBytes());
-    auto opened = DiskLog::Open(std::move(folder), space, RandomId128);
+    auto opened = DiskLog::Open(std::move(*folder), space, RandomId128);
     if (!opened.ok() || plan.segments < 2) {
       spdlog::error("disk tier is off: {}",
                     opened.ok() ? "it would hold too few blocks" : std::string(opened.status().message()));
@@ -265,8 +267,6 @@ absl::StatusOr<std::unique_ptr<PoolNode>> PoolNode::Start(const PoolNodeOptions&
       log = *std::move(opened);
     }
   }
-  BATON_ASSIGN_OR_RETURN(std::unique_ptr<PageMemory> memory, PageMemory::Make(layout, core.pages));
-  BATON_ASSIGN_OR_RETURN(std::unique_ptr<Transport> wire, make_wire(memory->shared()));
   auto impl = std::make_unique<Impl>(options, fingerprint, layout, core, std::move(memory), clock);
   impl->peer = {.endpoint = {}, .curve_public_key = wire->public_key(), .epoch = RandomId128()};
   HandoffOptions handoff = options.handoff;

@@ -41,12 +41,12 @@ using WireMaker = std::function<absl::StatusOr<std::unique_ptr<Transport>>(const
 
 class PoolNode {
  public:
-  // InvalidArgument: the layout makes no sense or no page of it fits. `folder` may be null; `clock` outlives
-  // the node.
+  // InvalidArgument: the layout makes no sense or no page of it fits. `folder` may be null; it is taken
+  // only when memory and wire are there, so that what failed can be tried again. `clock` outlives the node.
   static absl::StatusOr<std::unique_ptr<PoolNode>> Start(const PoolNodeOptions& options,
                                                          const std::string& fingerprint,
                                                          const KvLayout& layout, const WireMaker& make_wire,
-                                                         std::unique_ptr<DiskFolder> folder,
+                                                         std::unique_ptr<DiskFolder>* folder,
                                                          const Clock* clock);
   ~PoolNode();  // answers what is asked as Unavailable
   PoolNode(const PoolNode&) = delete;

@@ -26,7 +26,7 @@ absl::StatusOr<std::shared_ptr<PoolNode>> PoolHost::Attach(const std::string& fi
                      layout.PageTokens(), ": restart the pool to change it"));
   }
   BATON_ASSIGN_OR_RETURN(std::unique_ptr<PoolNode> made,
-                         PoolNode::Start(options_, fingerprint, layout, wire_, std::move(folder_), clock_));
+                         PoolNode::Start(options_, fingerprint, layout, wire_, &folder_, clock_));
   std::shared_ptr<PoolNode> node = std::move(made);
   MutexLock lock(&mutex_);
   return node_ = std::move(node);
