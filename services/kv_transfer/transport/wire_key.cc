@@ -93,13 +93,13 @@ absl::StatusOr<WireKey> DecodeWireKey(const std::string& text) {
   uint8_t parts = 0;
   bool good = get(magic) && magic == kMagic && get(key.process.hi) && get(key.process.lo) && get(key.bytes) &&
               get(parts) && parts < 8;
-  if (good && (parts & 1) != 0) good = SharedFields(key.shared.emplace(), get);
+  if (good && (parts & 1) != 0) good = SharedFields(*(key.shared = WireKey::Shared()), get);
   if (good && (parts & 2) != 0) {
-    WireKey::Stream& stream = key.stream.emplace();
+    WireKey::Stream& stream = *(key.stream = WireKey::Stream());
     good = in.GetText(&stream.address) && get(stream.token.hi) && get(stream.token.lo);
   }
   if (good && (parts & 4) != 0) {
-    WireKey::Ucx& ucx = key.ucx.emplace();
+    WireKey::Ucx& ucx = *(key.ucx = WireKey::Ucx());
     good = in.GetText(&ucx.worker) && in.GetText(&ucx.rkey) && get(ucx.address) && get(ucx.token);
   }
   if (!good || !in.AtEnd()) return absl::InvalidArgumentError("the peer's key is not one of ours");
