@@ -211,11 +211,13 @@ void HandoffOwner::Pump(OwnedLease& record, MonoTime now, OwnerActions* out) {
   record_timers_.Set(record.id(), record.NextDeadline());
 }
 
-bool HandoffOwner::Superseded(const v1::Open& open) const {
+bool HandoffOwner::Superseded(const v1::Open& open, MonoTime now) const {
   auto it = readers_.find(open.reader());
   if (open.reader().empty() || it == readers_.end()) return false;
+  const Epoch epoch = FromProto(open.reader_epoch());
   const auto& old = it->second.superseded;
-  return std::find(old.begin(), old.end(), FromProto(open.reader_epoch())) != old.end();
+  return std::any_of(old.begin(), old.end(),
+                     [&](const auto& life) { return life.first == epoch && now < life.second; });
 }
 
 void HandoffOwner::NoteReader(const v1::Open& open, uint64_t lease, MonoTime now, OwnerActions* out) {
@@ -234,7 +236,7 @@ void HandoffOwner::NoteReader(const v1::Open& open, uint64_t lease, MonoTime now
   reader.last_lease = lease;
   if (reader.epoch == epoch) return;
   const Epoch old = std::exchange(reader.epoch, epoch);
-  reader.superseded.push_back(old);
+  reader.superseded.emplace_back(old, now + options_.lease);
   if (reader.superseded.size() > kSupersededKept) reader.superseded.pop_front();
   std::vector<HandoffId> ended;
   for (const auto& [id, record] : records_) {

@@ -72,7 +72,7 @@ class HandoffOwner {
   };
   struct KnownReader {
     Epoch epoch;
-    std::deque<Epoch> superseded;
+    std::deque<std::pair<Epoch, MonoTime>> superseded;  // until when: see Superseded
     uint64_t last_lease = 0;
   };
   using PendingKey = std::pair<HandoffId, Epoch>;
@@ -93,7 +93,9 @@ class HandoffOwner {
                   OwnerActions* out) const;
   // A reader's new epoch ends what its old one had.
   void NoteReader(const v1::Open& open, uint64_t lease, MonoTime now, OwnerActions* out);
-  bool Superseded(const v1::Open& open) const;
+  // Of a life that another has followed. Forgotten after a lease: which of two lives is the older one is only
+  // known by which was granted first, and a late Open can have that wrong.
+  bool Superseded(const v1::Open& open, MonoTime now) const;
   void RememberOpen(PeerId from, const HandoffId& id, const v1::Open& open, MonoTime now);
 
   void Refuse(PeerId to, const HandoffId& id, const std::string& reason, bool retry, OwnerActions* out);

@@ -57,7 +57,7 @@ void HandoffOwner::OnOpen(PeerId from, const HandoffId& id, const v1::Open& open
   if (const std::string why = WhyUnfit(options_.layout, shard, open); !why.empty()) {
     return Refuse(from, id, why, false, out);
   }
-  if (Superseded(open)) return Refuse(from, id, "the reader has restarted", false, out);
+  if (Superseded(open, now)) return Refuse(from, id, "the reader has restarted", true, out);
   OwnedLease* record = FindRecord(id);
   if (record == nullptr) {
     auto over = ended_.find(id);

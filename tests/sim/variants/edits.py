@@ -53,6 +53,11 @@ EDITS = [
      '(known->second.reader_epoch == reader_epoch || Without("OWNER_CHECKS_NO_READER_EPOCH"))) {'),
     ("owner_messages.cc", "record->begun().reader_epoch != reader_epoch) {",
      "(" + unless("OWNER_CHECKS_NO_READER_EPOCH", "record->begun().reader_epoch != reader_epoch") + ")) {"),
+    ("owner.cc", "life.first == epoch && now < life.second; });",
+     'life.first == epoch && !Without("SUPERSEDED_MAY_OPEN") &&\n'
+     '             (now < life.second || Without("SUPERSEDED_FOR_GOOD")); });'),
+    ("owner_messages.cc", 'Refuse(from, id, "the reader has restarted", true, out);',
+     'Refuse(from, id, "the reader has restarted", !Without("SUPERSEDED_FOR_GOOD"), out);'),
     ("owner.cc", "    if (record.begun().reader_epoch == old) ended.push_back(id);",
      '    if (record.begun().reader_epoch == old && !Without("NEW_EPOCH_REVOKES_NOTHING")) ended.push_back(id);'),
     # owner: what is confirmed

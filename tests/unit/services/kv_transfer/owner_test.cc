@@ -272,6 +272,30 @@ TEST_F(OwnerTest, ANewReaderEpochEndsTheOldOnesLeases) {
   EXPECT_NE(owner->Find(Id(2)), nullptr);
 }
 
+TEST_F(OwnerTest, ALivingReaderIsNotTakenForItsOldLifeForEver) {
+  Begin(1);  // for the old life, whose Open comes late
+  OwnBegin begin = BeginOf(2);
+  begin.reader_epoch = {2, 23};
+  owner->OnBegin(begin, now, &out);
+  v1::Handoff open = OpenOf(2);
+  open.mutable_open()->mutable_reader_epoch()->set_lo(23);
+  Say(open);
+  Say(OpenOf(1));  // it looks like the newer life, and ends the lease of the living one
+  EXPECT_EQ(owner->Find(Id(2)), nullptr);
+
+  begin.id = Id(3);
+  open = OpenOf(3);
+  open.mutable_open()->mutable_reader_epoch()->set_lo(23);
+  Say(open);
+  EXPECT_TRUE(LastRefused()->retry());
+  now += Options().lease;
+  begin.hard_deadline = now + absl::Seconds(20);
+  owner->OnBegin(begin, now, &out);
+  Say(open);
+  ASSERT_NE(owner->Find(Id(3)), nullptr);
+  EXPECT_EQ(owner->Find(Id(3))->state(), OwnerState::kLeased);
+}
+
 TEST_F(OwnerTest, ReleaseEndsTheLeaseAndNeedsItsSecret) {
   const v1::Opened lease = Lease(1);
   v1::Handoff release = NewMessage(Id(1), kReaderEpoch);
