@@ -38,15 +38,15 @@ struct StoredMatrix {
 };
 
 inline void AppendHalf(StoredMatrix& m, float value) {
-  const uint16_t h = kernels::FloatToHalf(value);
+  const uint16_t h = FloatToHalf(value);
   const std::byte* p = reinterpret_cast<const std::byte*>(&h);
   m.bytes.insert(m.bytes.end(), p, p + 2);
 }
 
 inline void AppendBlock(StoredMatrix& m, kernels::WeightType type, std::mt19937& random) {
   const auto uniform = [&] { return std::uniform_real_distribution<float>(-0.1f, 0.1f)(random); };
-  const float d = kernels::HalfToFloat(kernels::FloatToHalf(uniform()));
-  const float min = kernels::HalfToFloat(kernels::FloatToHalf(uniform()));
+  const float d = HalfToFloat(FloatToHalf(uniform()));
+  const float min = HalfToFloat(FloatToHalf(uniform()));
   AppendHalf(m, d);
   if (type == kernels::WeightType::kQ4_1) AppendHalf(m, min);
   const size_t first = m.bytes.size();
@@ -85,11 +85,10 @@ inline StoredMatrix RandomMatrix(kernels::WeightType type, int64_t rows, int64_t
       const std::byte* p = reinterpret_cast<const std::byte*>(&value);
       m.bytes.insert(m.bytes.end(), p, p + 4);
     } else {
-      const uint16_t h =
-          type == kernels::WeightType::kF16 ? kernels::FloatToHalf(value) : kernels::FloatToBfloat16(value);
+      const uint16_t h = type == kernels::WeightType::kF16 ? FloatToHalf(value) : FloatToBfloat16(value);
       const std::byte* p = reinterpret_cast<const std::byte*>(&h);
       m.bytes.insert(m.bytes.end(), p, p + 2);
-      value = type == kernels::WeightType::kF16 ? kernels::HalfToFloat(h) : kernels::Bfloat16ToFloat(h);
+      value = type == kernels::WeightType::kF16 ? HalfToFloat(h) : Bfloat16ToFloat(h);
     }
     m.values.push_back(value);
   }
