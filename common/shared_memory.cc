@@ -95,7 +95,7 @@ absl::StatusOr<std::unique_ptr<SharedMapping>> SharedMapping::Open(const SharedM
   File process(static_cast<int>(syscall(SYS_pidfd_open, name.process, 0)));
   if (process.get() < 0) return Error("the peer's process cannot be found");
   const std::string path = absl::StrCat("/proc/", name.process, "/fd/", name.file);
-  File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  File file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (file.get() < 0) return Error("the peer's memory cannot be opened");
   struct stat info = {};
   if (fstat(file.get(), &info) != 0) return Error("fstat");
