@@ -15,6 +15,7 @@ constexpr size_t kProbeBytes = 4 << 20;
 constexpr uint32_t kInlineProbeBytes = 256 << 10;
 constexpr int kProbes = 2;  // the better counts: the first touches memory and opens windows
 constexpr int kTrips = 3;   // likewise
+constexpr absl::Duration kPingEvery = absl::Milliseconds(200), kPingBusy = absl::Milliseconds(20);
 constexpr size_t kMaxWaiting = 1024;
 constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
 
@@ -98,14 +99,26 @@ void PeerLink::StartProbe() {
   --probes_left_;
   probe_tag_ = host_->NewTag();
   probe_begun_ = host_->Now();
-  const WireResult result = path_ == nullptr
-                                ? host_->Ping(peer_, probe_tag_, static_cast<uint32_t>(probe_bytes_))
-                                : path_->Probe(probe_tag_, remote_key_, probe_bytes_);
-  if (result != WireResult::kOk) ProbeDone(absl::UnavailableError("the probe could not be sent"));
+  asked_ = false;
+  if (path_ == nullptr) return SendPing();
+  if (path_->Probe(probe_tag_, remote_key_, probe_bytes_) != WireResult::kOk)
+    ProbeDone(absl::UnavailableError("the probe could not be sent"));
+}
+
+void PeerLink::SendPing() {
+  const MonoTime now = host_->Now();
+  const WireResult result = host_->Ping(peer_, probe_tag_, static_cast<uint32_t>(probe_bytes_));
+  if (result == WireResult::kGone) return ProbeDone(absl::UnavailableError("the probe could not be sent"));
+  const bool sent = result == WireResult::kOk;
+  if (sent && !asked_) probe_begun_ = now;
+  asked_ |= sent;
+  ask_again_ = now + (sent ? kPingEvery : kPingBusy);
 }
 
 void PeerLink::ProbeDone(const absl::Status& status) {
   probe_tag_ = 0;
+  // Messages are how we know of the peer at all: that none came back in time says nothing against them.
+  if (!status.ok() && path_ == nullptr && host_->options().min_gbps <= 0) return Ready();
   if (!status.ok()) {
     absl::StrAppend(&tried_, tried_.empty() ? "" : "; ", WireChoiceName(kind_), ": ", status.message());
     const auto key = DecodeWireKey(remote_key_);
@@ -132,8 +145,10 @@ void PeerLink::Ready() {
   changed_ = true;
   round_trip_ = absl::InfiniteDuration();
   trips_left_ = process_.empty() ? 0 : kTrips;
-  if (trips_left_ == 0) return Tell();
-  StartTrip();
+  spdlog::info("kv wire to {}: {}, {}{}", endpoint_, std::string(WireChoiceName(kind_)),
+               gbps_ > 0 ? absl::StrFormat("%.2f GB/s", gbps_) : "not measured",
+               tried_.empty() ? "" : absl::StrCat("; not ", tried_));
+  if (trips_left_ > 0) StartTrip();
 }
 
 void PeerLink::StartTrip() {
@@ -141,13 +156,6 @@ void PeerLink::StartTrip() {
   trip_begun_ = host_->Now();
   trip_nonce_ = host_->NewTag();
   (void)host_->Ping(peer_, trip_nonce_, 0);
-}
-
-void PeerLink::Tell() const {
-  spdlog::info("kv wire to {}: {}, {:.2f} GB/s, round trip {}{}", endpoint_,
-               std::string(WireChoiceName(kind_)), gbps_,
-               trips_left_ == 0 && process_.empty() ? "unknown" : absl::FormatDuration(round_trip_),
-               tried_.empty() ? "" : absl::StrCat("; not ", tried_));
 }
 
 void PeerLink::Fail(absl::Status why) {
@@ -161,12 +169,13 @@ void PeerLink::Fail(absl::Status why) {
 }
 
 void PeerLink::OnPong(uint64_t nonce) {
+  if (nonce == 0) return;
   if (nonce == trip_nonce_) {
     trip_nonce_ = 0;
     round_trip_ = std::min(round_trip_, host_->Now() - trip_begun_);
     changed_ = true;
     if (trips_left_ > 0) return StartTrip();
-    Tell();
+    spdlog::info("kv wire to {}: round trip {}", endpoint_, absl::FormatDuration(round_trip_));
   } else if (nonce == probe_tag_ && state_ == State::kProbing && path_ == nullptr) {
     ProbeDone(absl::OkStatus());
   }
@@ -200,6 +209,7 @@ bool PeerLink::Progress(std::vector<ReadDone>* done) {
   }
   if (state_ == State::kProbing && host_->Now() >= probe_until_)
     ProbeDone(absl::UnavailableError("no answer to the probe"));
+  if (state_ == State::kProbing && path_ == nullptr && host_->Now() >= ask_again_) SendPing();
   if (state_ == State::kNew && !waiting_.empty()) {
     Drop(absl::UnavailableError("the connection was made anew"), done);
     Choose(waiting_.front().remote_key);

@@ -3,6 +3,7 @@
 // FastWire's reads of one peer: chooses the path, measures it, and holds reads back until it is known. Driven
 // by FastWire.
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <string>
@@ -41,7 +42,10 @@ class PeerLink {
   bool Progress(std::vector<ReadDone>* done);
   void OnPong(uint64_t nonce);
   // The next time at which Progress has something to do without being asked.
-  MonoTime NextDeadline() const { return state_ == State::kProbing ? probe_until_ : absl::InfiniteFuture(); }
+  MonoTime NextDeadline() const {
+    if (state_ != State::kProbing) return absl::InfiniteFuture();
+    return path_ == nullptr ? std::min(probe_until_, ask_again_) : probe_until_;
+  }
   // Ends every read as Cancelled.
   void Close(std::vector<ReadDone>* done);
 
@@ -56,10 +60,11 @@ class PeerLink {
   void Choose(const std::string& remote_key);
   bool Try(WireChoice kind, const WireKey& key);
   void StartProbe();
+  // Of the probe over messages, which may be lost.
+  void SendPing();
   void ProbeDone(const absl::Status& status);
   void Ready();
   void StartTrip();
-  void Tell() const;
   void Fail(absl::Status why);
   void Drop(const absl::Status& status, std::vector<ReadDone>* done);
 
@@ -82,7 +87,8 @@ class PeerLink {
   uint64_t probe_tag_ = 0;
   int probes_left_ = 0;
   size_t probe_bytes_ = 0;
-  MonoTime probe_begun_, probe_until_;
+  MonoTime probe_begun_, probe_until_, ask_again_;
+  bool asked_ = false;  // the peer, by the ping of this probe
   double gbps_ = 0;
   uint64_t trip_nonce_ = 0;
   int trips_left_ = 0;
