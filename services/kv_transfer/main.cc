@@ -20,7 +20,10 @@ ABSL_FLAG(bool, kv_curve, true, "Encrypt handoffs, with CURVE keys made at start
 ABSL_FLAG(std::string, kv_key, "",
           "A CURVE key of this process's own (./baton keys); with --kv_allowed_keys.");
 ABSL_FLAG(std::string, kv_allowed_keys, "", "The file of public keys that may connect.");
-ABSL_FLAG(std::string, kv_wire, "auto", "How keys and values are fetched: shm, ucx, tcp, zmq, or auto.");
+ABSL_FLAG(
+    std::string, kv_wire, "auto",
+    "How keys and values are fetched: shm, ucx, tcp, zmq, or auto. ucx and tcp send them in the clear; auto "
+    "takes tcp only without --kv_curve.");
 ABSL_FLAG(double, kv_min_gbps, 0, "Peers slower than this, in 1e9 bytes a second, are an error.");
 ABSL_FLAG(int64_t, memory_mb, 1024, "The memory tier, MiB.");
 ABSL_FLAG(std::string, disk_dir, "", "A folder for the disk tier, of this pool alone; empty: no disk tier.");

@@ -22,14 +22,16 @@ ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or of
 ABSL_FLAG(std::string, kv_pool, "", "HOST:PORT or unix:PATH of this node's KV pool (baton-kv); empty: none.");
 ABSL_FLAG(std::string, kv_dtype, "f16", "How keys and values are stored: f16, bf16 or f32.");
 ABSL_FLAG(bool, kv_curve, true,
-          "Encrypt handoffs, and prove the owner's identity to readers, with CURVE keys made at start.");
+          "Encrypt handoffs, and prove the owner's identity to readers, with CURVE keys made at start. Bytes "
+          "over RDMA, --kv_wire=ucx and --kv_wire=tcp are in the clear all the same.");
 ABSL_FLAG(std::string, kv_key, "",
           "This process's secret key file (./baton keys): then only who is listed may connect to its "
           "handoffs, and it to theirs. Empty: anybody may. Watched, as is the list.");
 ABSL_FLAG(std::string, kv_allowed_keys, "", "The list of public keys that are let in; goes with --kv_key.");
 ABSL_FLAG(std::string, kv_wire, "auto",
           "How keys and values are fetched: shm, ucx, tcp, zmq, or auto, the first of these that reaches the "
-          "peer (ucx only by RDMA). What does not come up as asked is an error. Only zmq encrypts the bytes.");
+          "peer (ucx only by RDMA, tcp only without --kv_curve). What does not come up as asked is an error. "
+          "ucx and tcp send the bytes in the clear.");
 ABSL_FLAG(double, kv_min_gbps, 0,
           "Peers whose keys and values come slower than this, in 1e9 bytes a second, are an error; measured "
           "when connecting.");

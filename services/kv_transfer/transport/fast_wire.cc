@@ -1,5 +1,7 @@
 #include "services/kv_transfer/transport/fast_wire.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -116,7 +118,8 @@ class FastWire final : public Transport, WireHandler, PeerLink::Host {
 
   // Returns whether there is more to do at once.
   bool Progress();
-  void Report();
+  // Returns whether it did: the handler may have posted more.
+  bool Report();
   void Publish();
 
   const FastWireOptions options_;
@@ -144,11 +147,14 @@ absl::Status FastWire::Start() {
   const WireChoice asked = options_.choice;
   if (asked == WireChoice::kShm && options_.shared.empty())
     return absl::UnavailableError("--kv_wire=shm, and no memory is shared");
-  if (asked == WireChoice::kAuto || asked == WireChoice::kTcp) {
+  if (options_.encrypted() && (asked == WireChoice::kTcp || asked == WireChoice::kUcx))
+    spdlog::warn("--kv_wire={}: keys and values travel in the clear", std::string(WireChoiceName(asked)));
+  if ((asked == WireChoice::kAuto && !options_.encrypted()) || asked == WireChoice::kTcp) {
     BATON_ASSIGN_OR_RETURN(stream_, StreamServer::Listen(options_.zmq, &regions_, &watch_));
   }
-  if (asked == WireChoice::kAuto || asked == WireChoice::kUcx) {
-    auto ucx = UcxNode::Start(&regions_, &watch_);
+  const bool rdma = HasRdma();
+  if ((asked == WireChoice::kAuto && rdma) || asked == WireChoice::kUcx) {
+    auto ucx = UcxNode::Start(UcxOptionsFor(options_.zmq.bind, rdma), &regions_, &watch_);
     if (!ucx.ok() && asked == WireChoice::kUcx)
       return absl::UnavailableError(absl::StrCat("--kv_wire=ucx: ", ucx.status().message()));
     if (ucx.ok()) ucx_ = *std::move(ucx);
@@ -179,6 +185,7 @@ std::string FastWire::RemoteKey(RegionId region) const {
 
 void FastWire::UnregisterAll() {
   links_.clear();
+  if (stream_ != nullptr) stream_->DropReaders();
   if (ucx_ != nullptr) ucx_->UnregisterAll();
   messages_->UnregisterAll();
   regions_.Clear();
@@ -226,7 +233,7 @@ absl::StatusOr<std::unique_ptr<BytePath>> FastWire::Open(WireChoice kind, const 
     case WireChoice::kTcp:
       return StreamPath::Open(key, endpoint, &regions_, &watch_);
     case WireChoice::kUcx:
-      if (ucx_ == nullptr) return absl::UnavailableError("UCX did not come up here");
+      if (ucx_ == nullptr) return absl::UnavailableError("no RDMA here");
       return ucx_->Connect(key, options_.choice == WireChoice::kAuto ? UcxWay::kRdma : UcxWay::kBest);
     default:
       return absl::InternalError("no path");
@@ -245,21 +252,23 @@ void FastWire::OnMessage(PeerId from, absl::string_view message) {
 
 bool FastWire::Progress() {
   bool more = false, changed = false;
-  if (stream_ != nullptr) more |= stream_->Progress(handler_);
+  if (stream_ != nullptr) more |= stream_->Progress(clock_->Now(), handler_);
   if (ucx_ != nullptr) more |= ucx_->Progress(handler_);
   for (auto& [peer, link] : links_) {
     more |= link.Progress(&done_);
     changed |= link.TakeChanged();
   }
   if (changed) Publish();
-  Report();
+  more |= Report();
   return more;
 }
 
-void FastWire::Report() {
+bool FastWire::Report() {
+  const bool any = !done_.empty();
   while (!done_.empty()) {
     for (ReadDone& read : std::exchange(done_, {})) handler_->OnReadDone(read.tag, std::move(read.status));
   }
+  return any;
 }
 
 void FastWire::Publish() {

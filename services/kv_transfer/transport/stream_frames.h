@@ -3,7 +3,8 @@
 // The frames of a byte stream (stream_path.h reads, stream_server.h serves), little-endian:
 //   hello     [8 bytes "batonkv1"][16 bytes of token]                      once, from the reader
 //   request   [kind 'R' or 'P'][8 tag][4 length][a grant, or for P 4 bytes: how many]
-//   answer    [kind 'D' or 'X'][8 tag][4 length][the bytes, or why not]
+//   cancel    [kind 'C'][8 tag][4 zero]                                    of a request that is no longer
+//   wanted answer    [kind 'D' or 'X'][8 tag][4 length][the bytes, or why not]
 // The token is the owner's and came in a message, which CURVE protects; the stream itself is in the clear.
 
 #include <cstdint>
@@ -21,7 +22,13 @@ inline constexpr size_t kFrameHeaderBytes = 13;
 inline constexpr size_t kMaxGrantBytes = 4096;
 inline constexpr size_t kMaxRefusalBytes = 256;
 
-enum class StreamFrameKind : uint8_t { kRead = 'R', kProbe = 'P', kData = 'D', kRefused = 'X' };
+enum class StreamFrameKind : uint8_t {
+  kRead = 'R',
+  kProbe = 'P',
+  kCancel = 'C',
+  kData = 'D',
+  kRefused = 'X'
+};
 
 struct StreamFrameHeader {
   StreamFrameKind kind = StreamFrameKind::kData;

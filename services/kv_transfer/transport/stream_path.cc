@@ -77,6 +77,7 @@ void StreamPath::Abort(uint64_t tag) {
   if (it == reads_.end()) return;
   if (landing_ == it->second.get()) landing_ = nullptr;
   reads_.erase(it);
+  if (!broken_) out_ += EncodeHeader({StreamFrameKind::kCancel, tag, 0});
   done_.push_back({tag, absl::CancelledError("aborted")});
 }
 

@@ -11,8 +11,10 @@ namespace baton {
 namespace {
 
 constexpr size_t kMaxReaders = 1024;
-constexpr size_t kMaxStrangers = 32;  // connections that have not shown the token
-constexpr size_t kMaxAsked = 160;     // of one reader
+constexpr size_t kMaxStrangers = 32;  // connections that have not shown the token; full: the oldest goes
+constexpr absl::Duration kTokenWithin = absl::Seconds(2);
+constexpr int kMaxAccepts = 8;  // at once, so that those who come together are heard before they are dropped
+constexpr size_t kMaxAsked = 160;  // of one reader
 constexpr size_t kMaxRead = 64 << 20;
 constexpr size_t kMaxProbe = 4 << 20;
 constexpr size_t kBytesPerSend = 512 << 10;
@@ -45,30 +47,51 @@ StreamServer::StreamServer(TcpSocket listener, std::string address, const Region
 }
 
 StreamServer::~StreamServer() {
-  for (const auto& [fd, reader] : readers_) watch_->Remove(fd);
+  DropReaders();
   watch_->Remove(listener_.fd());
 }
 
-void StreamServer::AcceptAll() {
-  for (TcpSocket socket = listener_.Accept(); socket.valid(); socket = listener_.Accept()) {
+void StreamServer::DropReaders() {
+  for (const auto& [fd, reader] : readers_) watch_->Remove(fd);
+  readers_.clear();
+}
+
+void StreamServer::DropOldestStranger() {
+  auto oldest = readers_.end();
+  for (auto it = readers_.begin(); it != readers_.end(); ++it) {
+    if (!it->second.known && (oldest == readers_.end() || it->second.peer < oldest->second.peer)) oldest = it;
+  }
+  if (oldest == readers_.end()) return;
+  watch_->Remove(oldest->first);
+  readers_.erase(oldest);
+}
+
+bool StreamServer::Accept(MonoTime now) {
+  for (int accepted = 0; accepted < kMaxAccepts; ++accepted) {
+    TcpSocket socket = listener_.Accept();
+    if (!socket.valid()) return false;
     const auto strangers =
         std::count_if(readers_.begin(), readers_.end(), [](const auto& r) { return !r.second.known; });
-    if (readers_.size() >= kMaxReaders || strangers >= static_cast<ptrdiff_t>(kMaxStrangers)) continue;
+    if (readers_.size() >= kMaxReaders || strangers >= static_cast<ptrdiff_t>(kMaxStrangers))
+      DropOldestStranger();
+    if (readers_.size() >= kMaxReaders) continue;
     const int fd = socket.fd();
     watch_->Set(fd);
     Reader& reader = readers_[fd];
     reader.socket = std::move(socket);
     reader.peer = ++last_peer_;
+    reader.since = now;
   }
+  return true;
 }
 
-bool StreamServer::Progress(WireHandler* handler) {
-  AcceptAll();
-  bool more = false;
+bool StreamServer::Progress(MonoTime now, WireHandler* handler) {
+  bool more = Accept(now);
   for (auto it = readers_.begin(); it != readers_.end();) {
     size_t budget = kBytesPerProgress;
     Reader& reader = it->second;
-    if (Receive(reader, handler) && Serve(reader, &budget, handler)) {
+    const bool late = !reader.known && now - reader.since > kTokenWithin;
+    if (!late && Receive(reader, handler) && Serve(reader, &budget, handler)) {
       more |= budget == 0;
       ++it;
     } else {
@@ -105,13 +128,19 @@ bool StreamServer::Parse(Reader& reader, WireHandler* handler) {
   }
   while (reader.in.size() - at >= kFrameHeaderBytes) {
     const StreamFrameHeader header = DecodeHeader(reader.in.data() + at);
-    const bool known = header.kind == StreamFrameKind::kRead || header.kind == StreamFrameKind::kProbe;
+    const bool cancel = header.kind == StreamFrameKind::kCancel && header.length == 0;
+    const bool known =
+        cancel || header.kind == StreamFrameKind::kRead || header.kind == StreamFrameKind::kProbe;
     if (!known || header.length > kMaxGrantBytes) {
       handler->OnMalformed(reader.peer, "not a request of a stream");
       return false;
     }
     if (reader.in.size() - at - kFrameHeaderBytes < header.length) break;
-    reader.asked.push_back({header, reader.in.substr(at + kFrameHeaderBytes, header.length)});
+    if (cancel) {
+      std::erase_if(reader.asked, [&](const Request& r) { return r.header.tag == header.tag; });
+    } else {
+      reader.asked.push_back({header, reader.in.substr(at + kFrameHeaderBytes, header.length)});
+    }
     at += kFrameHeaderBytes + header.length;
   }
   reader.in.erase(0, at);
@@ -193,8 +222,10 @@ bool StreamServer::Serve(Reader& reader, size_t* budget, WireHandler* handler) {
     Advance(reader, static_cast<uint64_t>(sent));
     *budget -= std::min<size_t>(*budget, static_cast<size_t>(sent));
   }
-  if (blocked != reader.blocked) watch_->Set(reader.socket.fd(), blocked);
+  const bool full = reader.asked.size() >= kMaxAsked;
+  if (blocked != reader.blocked || full != reader.full) watch_->Set(reader.socket.fd(), blocked, !full);
   reader.blocked = blocked;
+  reader.full = full;
   return true;
 }
 

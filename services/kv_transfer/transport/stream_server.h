@@ -2,14 +2,15 @@
 
 // The owner's end of byte streams: who shows the token is served the ranges that its grants stand for,
 // straight from the registered memory. A grant is looked at when its turn comes, and not again while its
-// bytes leave. Bounded: connections, those without a token, grants queued; a reader that asks for more waits
-// in its socket.
+// bytes leave; a request that is cancelled before its turn is dropped. Bounded: connections, those without a
+// token and for how long, grants queued; a reader that asks for more waits in its socket.
 
 #include <deque>
 #include <map>
 #include <memory>
 #include <string>
 
+#include "common/clock.h"
 #include "services/kv_transfer/transport/regions.h"
 #include "services/kv_transfer/transport/stream_frames.h"
 #include "services/kv_transfer/transport/tcp_socket.h"
@@ -30,7 +31,9 @@ class StreamServer {
   const Id128& token() const { return token_; }
 
   // Accepts, reads and serves, a bounded amount. Returns whether there is more to do at once.
-  bool Progress(WireHandler* handler);
+  bool Progress(MonoTime now, WireHandler* handler);
+  // Ends every connection; answers on their way are cut off.
+  void DropReaders();
 
  private:
   struct Request {
@@ -40,8 +43,10 @@ class StreamServer {
   struct Reader {
     TcpSocket socket;
     PeerId peer = 0;
+    MonoTime since;
     bool known = false;    // showed the token
     bool blocked = false;  // its socket takes no more
+    bool full = false;     // no more is taken from its socket
     std::string in;
     std::deque<Request> asked;
     // The answer on its way: `head`, then `ranges` from `range` and `skip` on; zeros for a probe.
@@ -55,7 +60,9 @@ class StreamServer {
   };
 
   StreamServer(TcpSocket listener, std::string address, const Regions* regions, const Watch* watch);
-  void AcceptAll();
+  // Returns whether there may be more.
+  bool Accept(MonoTime now);
+  void DropOldestStranger();
   // false: the connection is over.
   bool Receive(Reader& reader, WireHandler* handler);
   bool Parse(Reader& reader, WireHandler* handler);

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
@@ -18,6 +19,9 @@ namespace baton {
 namespace {
 
 constexpr int kBacklog = 64;
+// A peer that does not answer, as behind a broken switch, ends the connection within some seconds.
+constexpr int kUnansweredMs = 3000;
+constexpr int kProbeIdleSeconds = 1, kProbeEverySeconds = 1, kProbes = 3;
 
 absl::Status Error(absl::string_view what) {
   return absl::UnavailableError(absl::StrCat("TCP: ", what, ": ", strerror(errno)));
@@ -46,6 +50,11 @@ void Hurry(int fd) {
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  const std::pair<int, int> limits[] = {{TCP_USER_TIMEOUT, kUnansweredMs},
+                                        {TCP_KEEPIDLE, kProbeIdleSeconds},
+                                        {TCP_KEEPINTVL, kProbeEverySeconds},
+                                        {TCP_KEEPCNT, kProbes}};
+  for (const auto& [option, value] : limits) setsockopt(fd, IPPROTO_TCP, option, &value, sizeof value);
 }
 
 int64_t Moved(ssize_t count, bool end_is_zero) {
@@ -106,6 +115,25 @@ std::string OwnHost(const TcpAddress& like) {
     address.size = like.size;
     std::memcpy(&address.storage, each->ifa_addr, like.size);
     found = address.host();
+  }
+  freeifaddrs(all);
+  return found;
+}
+
+std::string InterfaceOf(const std::string& host) {
+  if (if_nametoindex(host.c_str()) != 0) return host;
+  const auto wanted = TcpAddress::Parse(host, 0);
+  ifaddrs* all = nullptr;
+  if (!wanted.ok() || wanted->any() || getifaddrs(&all) != 0) return "";
+  const bool loopback = wanted->host() == "::1" ||
+                        (wanted->storage.ss_family == AF_INET && absl::StartsWith(wanted->host(), "127."));
+  std::string found;
+  for (const ifaddrs* each = all; each != nullptr && found.empty(); each = each->ifa_next) {
+    if (each->ifa_addr == nullptr || each->ifa_addr->sa_family != wanted->storage.ss_family) continue;
+    TcpAddress address;
+    std::memcpy(&address.storage, each->ifa_addr, wanted->size);
+    const bool is = loopback ? (each->ifa_flags & IFF_LOOPBACK) != 0 : address.host() == wanted->host();
+    if (is) found = each->ifa_name;
   }
   freeifaddrs(all);
   return found;

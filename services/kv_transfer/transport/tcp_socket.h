@@ -25,6 +25,9 @@ struct TcpAddress {
 // An address of this machine by which others may reach it: of an interface that is up and not the loopback
 // one, of `like`'s family; empty if there is none.
 std::string OwnHost(const TcpAddress& like);
+// The network interface of this machine that `host` is, by name or by numeric address; empty if there is
+// none, or `host` is the wildcard.
+std::string InterfaceOf(const std::string& host);
 // The host of "tcp://host:port", without brackets.
 std::string HostOfEndpoint(absl::string_view endpoint);
 

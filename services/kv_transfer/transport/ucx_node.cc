@@ -2,13 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "common/ids.h"
 #include "common/status_macros.h"
 #include "services/kv_transfer/transport/stream_frames.h"
+#include "services/kv_transfer/transport/tcp_socket.h"
 #include "services/kv_transfer/transport/ucx_path.h"
 
 namespace baton {
@@ -43,21 +46,45 @@ bool UcxClose(ucp_worker_h worker, ucp_ep_h endpoint, const std::function<bool()
   return done;
 }
 
-absl::StatusOr<std::unique_ptr<UcxNode>> UcxNode::Start(const Regions* regions, const Watch* watch) {
-  std::unique_ptr<UcxNode> node(new UcxNode(regions, watch));
+bool HasRdma() {
+  std::error_code error;
+  return std::filesystem::directory_iterator("/sys/class/infiniband", error) !=
+         std::filesystem::directory_iterator();
+}
+
+UcxOptions UcxOptionsFor(const std::string& bind, bool rdma) {
+  if (rdma) return {.one_sided = true, .transports = "ib", .devices = "all"};
+  const std::string interface = InterfaceOf(HostOfEndpoint(bind));
+  return {.one_sided = false, .transports = "tcp", .devices = interface.empty() ? "all" : interface};
+}
+
+absl::StatusOr<std::unique_ptr<UcxNode>> UcxNode::Start(const UcxOptions& options, const Regions* regions,
+                                                        const Watch* watch) {
+  std::unique_ptr<UcxNode> node(new UcxNode(options, regions, watch));
   BATON_RETURN_IF_ERROR(node->Init());
   return node;
 }
 
-UcxNode::UcxNode(const Regions* regions, const Watch* watch)
-    : regions_(regions), watch_(watch), staging_(kMaxAnswers) {}
+UcxNode::UcxNode(const UcxOptions& options, const Regions* regions, const Watch* watch)
+    : options_(options), regions_(regions), watch_(watch), staging_(kMaxAnswers) {}
 
-absl::Status UcxNode::Init() {
+absl::Status UcxNode::InitContext() {
+  ucp_config_t* config = nullptr;
+  BATON_RETURN_IF_ERROR(UcxError("configuration", ucp_config_read(nullptr, nullptr, &config)));
+  const absl::Cleanup release = [config] { ucp_config_release(config); };
+  BATON_RETURN_IF_ERROR(UcxError("TLS", ucp_config_modify(config, "TLS", options_.transports.c_str())));
+  BATON_RETURN_IF_ERROR(
+      UcxError("NET_DEVICES", ucp_config_modify(config, "NET_DEVICES", options_.devices.c_str())));
   ucp_params_t params = {};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
-  params.features = UCP_FEATURE_RMA | UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
+  params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
+  if (options_.one_sided) params.features |= UCP_FEATURE_RMA;
   params.name = "baton";
-  BATON_RETURN_IF_ERROR(UcxError("init", ucp_init(&params, nullptr, &context_)));
+  return UcxError("init", ucp_init(&params, config, &context_));
+}
+
+absl::Status UcxNode::Init() {
+  BATON_RETURN_IF_ERROR(InitContext());
   ucp_worker_params_t worker = {};
   worker.field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE;
   worker.thread_mode = UCS_THREAD_MODE_SINGLE;
@@ -81,6 +108,7 @@ absl::Status UcxNode::Init() {
   BATON_RETURN_IF_ERROR(UcxError("address", ucp_worker_get_address(worker_, &address, &size)));
   address_.assign(reinterpret_cast<const char*>(address), size);
   ucp_worker_release_address(worker_, address);
+  if (size > WireKey::Ucx::kMaxWorker) return absl::UnavailableError("UCX: its address is too long");
   token_ = RandomId128().lo;
   return absl::OkStatus();
 }
@@ -96,7 +124,7 @@ UcxNode::~UcxNode() {
 absl::Status UcxNode::Register(absl::Span<std::byte> memory) {
   Memory registered;
   registered.address = reinterpret_cast<uint64_t>(memory.data());
-  if (!memory.empty()) {
+  if (!memory.empty() && options_.one_sided) {
     ucp_mem_map_params_t params = {};
     params.field_mask = UCP_MEM_MAP_PARAM_FIELD_ADDRESS | UCP_MEM_MAP_PARAM_FIELD_LENGTH;
     params.address = memory.data();
@@ -110,6 +138,7 @@ absl::Status UcxNode::Register(absl::Span<std::byte> memory) {
       ucp_rkey_buffer_release(rkey);
     }
     BATON_RETURN_IF_ERROR(UcxError("remote key", packed));
+    if (size > WireKey::Ucx::kMaxRkey) return absl::UnavailableError("UCX: a remote key is too long");
   }
   memory_.push_back(std::move(registered));
   return absl::OkStatus();
@@ -127,6 +156,12 @@ WireKey::Ucx UcxNode::KeyOf(RegionId region) const {
 
 absl::StatusOr<std::unique_ptr<BytePath>> UcxNode::Connect(const WireKey& key, UcxWay way) {
   return UcxPath::Open(this, key, way);
+}
+
+uint64_t UcxNode::Expect(uint64_t tag, UcxPath* path) {
+  const uint64_t nonce = RandomId128().lo;
+  expected_[nonce] = {tag, path};
+  return nonce;
 }
 
 bool UcxNode::Arm() const {
@@ -148,7 +183,7 @@ bool UcxNode::Progress(WireHandler* handler) {
 void UcxNode::Serve(const Request& request, WireHandler* handler) {
   auto answer = std::make_unique<Answer>();
   answer->node = this;
-  answer->header.tag = request.header.tag;
+  answer->header.nonce = request.header.nonce;
   answer->header.kind = static_cast<uint8_t>(StreamFrameKind::kData);
   if (request.header.kind == static_cast<uint8_t>(StreamFrameKind::kProbe)) {
     answer->bytes = staging_.Take(std::min<size_t>(request.header.bytes, kMaxRead));
@@ -210,11 +245,12 @@ ucs_status_t UcxNode::OnAnswer(void* self, const void* header, size_t header_siz
   Header given;
   if (header_size != sizeof given) return UCS_OK;
   std::memcpy(&given, header, header_size);
-  const auto path = node->expected_.find(given.tag);
-  if (path == node->expected_.end()) return UCS_OK;  // aborted, or never asked for
+  const auto expected = node->expected_.find(given.nonce);
+  if (expected == node->expected_.end()) return UCS_OK;  // aborted, or never asked for
+  const auto [tag, path] = expected->second;
   const bool refused = given.kind == static_cast<uint8_t>(StreamFrameKind::kRefused);
   const bool whole = (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) == 0;  // as we send them
-  if (whole) path->second->OnAnswer(given.tag, refused, data, size);
+  if (whole) path->OnAnswer(tag, refused, data, size);
   return UCS_OK;
 }
 

@@ -25,8 +25,24 @@ namespace baton {
 
 class UcxPath;
 
+struct UcxOptions {
+  // One-sided gets, by which whoever reaches the worker reads and, where UCX emulates them, writes wherever
+  // it likes in this process: only for a fabric whose every member is trusted. Otherwise active messages
+  // alone.
+  bool one_sided = false;
+  std::string transports = "tcp";  // as in UCX_TLS
+  std::string devices = "all";     // as in UCX_NET_DEVICES
+};
+
+// Where there is RDMA, gets over it alone. Otherwise active messages over TCP, on the interface that `bind`
+// ("tcp://host:port") names, or on all if it names none.
+UcxOptions UcxOptionsFor(const std::string& bind, bool rdma);
+// Whether this machine has RDMA.
+bool HasRdma();
+
 // How a peer's bytes are fetched. kBest: by one-sided gets, unless UCX would only emulate them over TCP; then
-// by active messages. kRdma: by gets in hardware or not at all. kGets: by gets whatever they cost.
+// by active messages. kRdma: by gets in hardware or not at all. kGets: by gets whatever they cost. Gets need
+// nodes that are one_sided.
 enum class UcxWay { kBest, kRdma, kGets };
 
 // Ends as its status says; null and pointers are what ucp_*_nbx return.
@@ -39,7 +55,8 @@ bool UcxClose(ucp_worker_h worker, ucp_ep_h endpoint, const std::function<bool()
 class UcxNode {
  public:
   // `regions` and `watch` outlive it. Unavailable: UCX does not come up, and why.
-  static absl::StatusOr<std::unique_ptr<UcxNode>> Start(const Regions* regions, const Watch* watch);
+  static absl::StatusOr<std::unique_ptr<UcxNode>> Start(const UcxOptions& options, const Regions* regions,
+                                                        const Watch* watch);
   ~UcxNode();  // after its paths
   UcxNode(const UcxNode&) = delete;
   UcxNode& operator=(const UcxNode&) = delete;
@@ -58,14 +75,16 @@ class UcxNode {
   const Regions* regions() const { return regions_; }
   ucp_worker_h worker() const { return worker_; }
   ucp_mem_h memory(RegionId region) const { return memory_[region].handle; }
-  void Expect(uint64_t tag, UcxPath* path) { expected_[tag] = path; }
-  void Forget(uint64_t tag) { expected_.erase(tag); }
+  bool one_sided() const { return options_.one_sided; }
+  // The answer that bears this random number is to the path's read `tag`.
+  uint64_t Expect(uint64_t tag, UcxPath* path);
+  void Forget(uint64_t nonce) { expected_.erase(nonce); }
   Staging& staging() { return staging_; }
 
   // Of an active message, before its grant or its bytes.
   struct Header {
     uint64_t token = 0;  // of the owner, in requests
-    uint64_t tag = 0;
+    uint64_t nonce = 0;  // random, of one request: nobody else can answer
     uint32_t bytes = 0;  // of a probe
     uint8_t kind = 0;    // StreamFrameKind
   };
@@ -88,14 +107,21 @@ class UcxNode {
     Staging::Buffer bytes;
   };
 
-  UcxNode(const Regions* regions, const Watch* watch);
+  struct Expected {
+    uint64_t tag = 0;
+    UcxPath* path = nullptr;
+  };
+
+  UcxNode(const UcxOptions& options, const Regions* regions, const Watch* watch);
   absl::Status Init();
+  absl::Status InitContext();
   void Serve(const Request& request, WireHandler* handler);
   static ucs_status_t OnRequest(void* self, const void* header, size_t header_size, void* data, size_t size,
                                 const ucp_am_recv_param_t* param);
   static ucs_status_t OnAnswer(void* self, const void* header, size_t header_size, void* data, size_t size,
                                const ucp_am_recv_param_t* param);
 
+  const UcxOptions options_;
   const Regions* const regions_;
   const Watch* const watch_;
   ucp_context_h context_ = nullptr;
@@ -104,7 +130,7 @@ class UcxNode {
   std::string address_;
   uint64_t token_ = 0;
   std::vector<Memory> memory_;
-  std::map<uint64_t, UcxPath*> expected_;  // active messages that answer our requests, by tag
+  std::map<uint64_t, Expected> expected_;  // active messages that answer our requests, by nonce
   std::deque<Request> requests_;
   std::set<ucp_ep_h> replies_;  // endpoints that UCX made for our answers
   Staging staging_;

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -22,6 +23,16 @@ constexpr size_t kMaxWindows = 64;
 constexpr size_t kMaxUnderWay = 128;  // operations of one read
 constexpr size_t kLargestGet = 1 << 20;
 constexpr size_t kBytesPerProgress = 4 << 20;
+
+// UCX reads what peers packed without being told where it ends: zeros follow it.
+using Blob = std::array<char, 4096>;
+absl::StatusOr<std::unique_ptr<Blob>> Padded(const std::string& packed, size_t most) {
+  if (packed.empty() || packed.size() > most)
+    return absl::FailedPreconditionError("the peer's UCX key has no length that it could have");
+  auto blob = std::make_unique<Blob>();
+  std::copy(packed.begin(), packed.end(), blob->begin());
+  return blob;
+}
 
 struct Lanes {
   bool one_sided = false;  // not by emulation over TCP
@@ -64,10 +75,11 @@ absl::StatusOr<std::unique_ptr<BytePath>> UcxPath::Open(UcxNode* node, const Wir
 }
 
 absl::Status UcxPath::Connect(const WireKey& key, UcxWay way) {
+  BATON_ASSIGN_OR_RETURN(const auto worker, Padded(key.ucx->worker, WireKey::Ucx::kMaxWorker));
   ucp_ep_params_t params = {};
   params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
                       UCP_EP_PARAM_FIELD_ERR_HANDLER;
-  params.address = reinterpret_cast<const ucp_address_t*>(key.ucx->worker.data());
+  params.address = reinterpret_cast<const ucp_address_t*>(worker->data());
   params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
   params.err_handler.cb = [](void* self, ucp_ep_h, ucs_status_t) {
     static_cast<UcxPath*>(self)->broken_ = true;
@@ -76,13 +88,13 @@ absl::Status UcxPath::Connect(const WireKey& key, UcxWay way) {
   BATON_RETURN_IF_ERROR(UcxError("endpoint", ucp_ep_create(node_->worker(), &params, &endpoint_)));
   token_ = key.ucx->token;
   const Lanes lanes = LanesOf(endpoint_);
-  one_sided_ = lanes.one_sided || way == UcxWay::kGets;
+  one_sided_ = node_->one_sided() && (lanes.one_sided || way == UcxWay::kGets);
   if (way == UcxWay::kRdma && !lanes.hardware) return absl::UnavailableError("no RDMA reaches the peer");
   return absl::OkStatus();
 }
 
 UcxPath::~UcxPath() {
-  for (const auto& [tag, read] : reads_) node_->Forget(tag);
+  for (const auto& [tag, read] : reads_) node_->Forget(read->header.nonce);
   for (const auto& [key, window] : windows_) ucp_rkey_destroy(window.rkey);
   if (endpoint_ == nullptr) return;
   const auto quiet = [this] {
@@ -98,9 +110,9 @@ absl::StatusOr<const UcxPath::Window*> UcxPath::WindowOf(const std::string& remo
   BATON_ASSIGN_OR_RETURN(const WireKey key, DecodeWireKey(remote_key));
   if (!key.ucx.has_value()) return absl::FailedPreconditionError("a region without a UCX key");
   if (windows_.size() >= kMaxWindows) return absl::ResourceExhaustedError("too many regions of one peer");
+  BATON_ASSIGN_OR_RETURN(const auto rkey, Padded(key.ucx->rkey, WireKey::Ucx::kMaxRkey));
   Window window{nullptr, key.ucx->address, key.bytes};
-  BATON_RETURN_IF_ERROR(
-      UcxError("remote key", ucp_ep_rkey_unpack(endpoint_, key.ucx->rkey.data(), &window.rkey)));
+  BATON_RETURN_IF_ERROR(UcxError("remote key", ucp_ep_rkey_unpack(endpoint_, rkey->data(), &window.rkey)));
   return &(windows_[remote_key] = window);
 }
 
@@ -152,8 +164,7 @@ WireResult UcxPath::Probe(uint64_t tag, const std::string& remote_key, size_t by
 
 void UcxPath::Ask(Read& read) {
   read.header.token = token_;
-  read.header.tag = read.batch.tag;
-  node_->Expect(read.batch.tag, this);
+  read.header.nonce = node_->Expect(read.batch.tag, this);
   ucp_request_param_t param = WithData(&read);
   param.op_attr_mask |= UCP_OP_ATTR_FIELD_FLAGS;
   param.flags = UCP_AM_SEND_FLAG_REPLY | UCP_AM_SEND_FLAG_EAGER;
@@ -184,7 +195,7 @@ void UcxPath::OnAnswer(uint64_t tag, bool refused, const void* data, size_t size
   const auto it = reads_.find(tag);
   if (it == reads_.end() || it->second->answered) return;
   Read& read = *it->second;
-  node_->Forget(tag);
+  node_->Forget(read.header.nonce);
   read.answered = true;
   const bool probe = read.batch.ops.empty();
   if (refused) {
@@ -201,7 +212,7 @@ void UcxPath::Abort(uint64_t tag) {
   const auto it = reads_.find(tag);
   if (it == reads_.end()) return;
   it->second->aborted = true;
-  node_->Forget(tag);
+  node_->Forget(it->second->header.nonce);
 }
 
 void UcxPath::Issue(Read& read, size_t* budget) {
@@ -255,7 +266,7 @@ bool UcxPath::Progress(std::vector<ReadDone>* done) {
       continue;
     }
     Check(read);
-    node_->Forget(it->first);
+    node_->Forget(read.header.nonce);
     done->push_back({it->first, std::move(read.status)});
     it = reads_.erase(it);
   }

@@ -19,10 +19,12 @@ class Watch {
   Watch& operator=(const Watch&) = delete;
 
   int fd() const { return fd_; }  // negative: none could be had
-  // Ready to read, and with `write` also when ready to write. Again for the same descriptor: replaces.
-  void Set(int fd, bool write = false) const {
+  // Ready to read (unless not `read`), and with `write` also when ready to write. Again for the same
+  // descriptor: replaces.
+  void Set(int fd, bool write = false, bool read = true) const {
     epoll_event event = {};
-    event.events = EPOLLIN | (write ? static_cast<uint32_t>(EPOLLOUT) : 0U);
+    event.events =
+        (read ? static_cast<uint32_t>(EPOLLIN) : 0U) | (write ? static_cast<uint32_t>(EPOLLOUT) : 0U);
     event.data.fd = fd;
     if (epoll_ctl(fd_, EPOLL_CTL_ADD, fd, &event) != 0) epoll_ctl(fd_, EPOLL_CTL_MOD, fd, &event);
   }

@@ -3,10 +3,16 @@
 #include <cstring>
 #include <type_traits>
 
+#include "common/checksum.h"
+
 namespace baton {
 namespace {
 
-constexpr uint32_t kMagic = 0x3157424b;  // "KBW1"
+constexpr uint32_t kMagic = 0x3257424b;  // "KBW2"
+
+uint64_t ChecksumOf(absl::string_view text) {
+  return Checksum64({reinterpret_cast<const std::byte*>(text.data()), text.size()});
+}
 
 class Writer {
  public:
@@ -19,7 +25,10 @@ class Writer {
     Put(static_cast<uint16_t>(text.size()));
     out_.append(text);
   }
-  std::string Take() { return std::move(out_); }
+  std::string TakeWithChecksum() {
+    Put(ChecksumOf(out_));
+    return std::move(out_);
+  }
 
  private:
   std::string out_;
@@ -82,7 +91,7 @@ std::string EncodeWireKey(const WireKey& key) {
     put(key.ucx->address);
     put(key.ucx->token);
   }
-  return out.Take();
+  return out.TakeWithChecksum();
 }
 
 absl::StatusOr<WireKey> DecodeWireKey(const std::string& text) {
@@ -100,9 +109,14 @@ absl::StatusOr<WireKey> DecodeWireKey(const std::string& text) {
   }
   if (good && (parts & 4) != 0) {
     WireKey::Ucx& ucx = *(key.ucx = WireKey::Ucx());
-    good = in.GetText(&ucx.worker) && in.GetText(&ucx.rkey) && get(ucx.address) && get(ucx.token);
+    good = in.GetText(&ucx.worker) && in.GetText(&ucx.rkey) && get(ucx.address) && get(ucx.token) &&
+           !ucx.worker.empty() && ucx.worker.size() <= WireKey::Ucx::kMaxWorker &&
+           ucx.rkey.size() <= WireKey::Ucx::kMaxRkey;
   }
-  if (!good || !in.AtEnd()) return absl::InvalidArgumentError("the peer's key is not one of ours");
+  uint64_t checksum = 0;
+  good = good && get(checksum) && in.AtEnd() &&
+         checksum == ChecksumOf(absl::string_view(text).substr(0, text.size() - sizeof checksum));
+  if (!good) return absl::InvalidArgumentError("the peer's key is not one of ours");
   return key;
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
 // What a RemoteKey of FastWire says: every way in which the region can be read. It travels only in messages,
-// which CURVE protects: with it the bytes can be read.
+// which CURVE protects: with it the bytes can be read. A
+// checksum tells a damaged one; a hostile peer can make its own.
 
 #include <optional>
 #include <string>
@@ -27,9 +28,10 @@ struct WireKey {
   };
   std::optional<Stream> stream;
   struct Ucx {
-    std::string worker, rkey;  // as UCX packed them
+    std::string worker, rkey;  // as UCX packed them, of at most kMaxWorker and kMaxRkey bytes
     uint64_t address = 0;      // of the region in its process
-    uint64_t token = 0;        // that makes our tags ours
+    uint64_t token = 0;        // that requests must bear
+    static constexpr size_t kMaxWorker = 3072, kMaxRkey = 512;
     bool operator==(const Ucx&) const = default;
   };
   std::optional<Ucx> ucx;

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_split.h"
 #include "common/checksum.h"
+#include "services/kv_transfer/transport/ucx_node.h"
 #include "services/kv_transfer/transport/wire_key.h"
 #include "services/kv_transfer/transport/zmq_wire.h"
 
@@ -241,9 +242,9 @@ TEST_P(StreamWireTest, APeerThatWasOutOfReachForAMomentIsLookedAtSoon) {
   batch.remote_key = EncodeWireKey(key);
   EXPECT_TRUE(absl::IsFailedPrecondition(Read(batch))) << at_client.done[1];
   const MonoTime until = clock.Now() + absl::Seconds(5);
-  uint64_t tag = 2;
-  while (!Read(BatchOf(tag)).ok() && clock.Now() < until) ++tag;
-  EXPECT_TRUE(at_client.done[tag].ok()) << at_client.done[tag];
+  ReadBatch again = BatchOf(2);
+  while (!Read(again).ok() && clock.Now() < until) ++again.tag;
+  EXPECT_TRUE(at_client.done[again.tag].ok()) << at_client.done[again.tag];
 }
 
 class AutoWireTest : public FastWireTest {};
@@ -260,6 +261,29 @@ TEST_P(AutoWireTest, TakesTheNextWayThatIsThere) {
     EXPECT_TRUE(Arrived(batch));
     EXPECT_EQ(client->links().back().wire, WireChoiceName(left));
   }
+}
+
+// Where keys are configured nothing goes in the clear unasked.
+TEST_P(AutoWireTest, WithKeysBytesOfAnotherHostGoOverZeroMq) {
+  FastWireOptions options;
+  const CurvePair keys = CurvePair::Generate();
+  options.zmq.curve_public_key = keys.public_key;
+  options.zmq.curve_secret_key = keys.secret_key;
+  server = *NewFastWire(options, &clock);
+  client = *NewFastWire(options, &clock);
+  ASSERT_TRUE(server->Register(source->span()).ok());
+  ASSERT_TRUE(client->Register(target->span()).ok());
+  peer = *client->Connect(server->endpoint(), server->public_key());
+  EXPECT_FALSE(DecodeWireKey(server->RemoteKey(0))->stream.has_value());
+  const ReadBatch batch = BatchOf(1);
+  ASSERT_TRUE(Read(batch).ok()) << at_client.done[1];
+  EXPECT_TRUE(Arrived(batch));
+  EXPECT_EQ(client->links()[0].wire, "zmq");
+}
+
+TEST_P(AutoWireTest, UcxIsThereOnlyWithRdma) {
+  StartBoth();
+  EXPECT_EQ(DecodeWireKey(server->RemoteKey(0))->ucx.has_value(), HasRdma());
 }
 
 TEST_P(AutoWireTest, AnotherLifeOfThePeerIsAnotherLink) {
@@ -300,6 +324,16 @@ TEST(WireKeyTest, SaysWhatItWasToldAndRefusesNonsense) {
   EXPECT_EQ(*DecodeWireKey(text), key);
   for (size_t cut = 0; cut < text.size(); ++cut) EXPECT_FALSE(DecodeWireKey(text.substr(0, cut)).ok());
   EXPECT_FALSE(DecodeWireKey(text + "x").ok());
+  for (size_t at = 0; at < text.size(); ++at) {
+    std::string damaged = text;
+    damaged[at] ^= 1;
+    EXPECT_FALSE(DecodeWireKey(damaged).ok()) << at;
+  }
+  for (const size_t length : {size_t{0}, size_t{4000}}) {
+    WireKey bad = key;
+    bad.ucx->worker.assign(length, 'w');
+    EXPECT_FALSE(DecodeWireKey(EncodeWireKey(bad)).ok()) << length;
+  }
   EXPECT_FALSE(DecodeWireKey(std::string(100, '\xff')).ok());
 }
 

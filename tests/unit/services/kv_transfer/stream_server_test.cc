@@ -22,6 +22,7 @@ class Owner final : public WireHandler {
   void OnMessage(PeerId, absl::string_view) override {}
   absl::StatusOr<std::vector<ByteRange>> OnRead(PeerId, absl::string_view grant) override {
     if (grant == "good") return std::vector<ByteRange>{{0, 10, 20}, {0, 100, 5}};
+    if (grant == "large") return std::vector<ByteRange>{{0, 0, 1 << 20}};
     if (grant == "beyond") return std::vector<ByteRange>{{0, ~uint64_t{0} - 4, 100}};
     return absl::PermissionDeniedError("no");
   }
@@ -56,7 +57,7 @@ class StreamServerTest : public ::testing::Test {
       const iovec out = {text.data(), text.size()};
       if (const int64_t sent = text.empty() ? 0 : socket.Send({&out, 1}); sent > 0)
         text.erase(0, static_cast<size_t>(sent));
-      server->Progress(&owner);
+      server->Progress(now, &owner);
       char buffer[4096];
       const iovec in = {buffer, sizeof buffer};
       const int64_t count = socket.Receive({&in, 1});
@@ -74,6 +75,7 @@ class StreamServerTest : public ::testing::Test {
     EXPECT_EQ(got[kFrameHeaderBytes + 20], 100);
   }
 
+  MonoTime now = absl::UnixEpoch();
   std::vector<std::byte> memory;
   Watch watch;
   Regions regions;
@@ -123,10 +125,10 @@ TEST_F(StreamServerTest, RandomBytesNeverHurt) {
     const iovec out = {text.data(), text.size()};
     for (int i = 0; i < 3; ++i) {
       if (i == 1 && !text.empty()) (void)socket.Send({&out, 1});
-      server->Progress(&owner);
+      server->Progress(now, &owner);
     }
   }
-  for (int i = 0; i < 10; ++i) server->Progress(&owner);
+  for (int i = 0; i < 10; ++i) server->Progress(now, &owner);
   ExpectServed();
 }
 
@@ -134,11 +136,62 @@ TEST_F(StreamServerTest, StrangersWhoSayNothingLeaveRoom) {
   std::vector<TcpSocket> idle;
   for (int i = 0; i < 100; ++i) {
     idle.push_back(Connect());
-    server->Progress(&owner);
+    server->Progress(now, &owner);
   }
-  idle.clear();
-  for (int i = 0; i < 10; ++i) server->Progress(&owner);
   ExpectServed();
+}
+
+TEST_F(StreamServerTest, WhoDoesNotShowTheTokenSoonIsDropped) {
+  const TcpSocket silent = Connect(), half = Connect();
+  bool ended = false;
+  (void)Ask(Connect(), Hello() + Request("good"), kFrameHeaderBytes + 25, &ended);
+  const TcpSocket reader = Connect();
+  (void)Ask(reader, Hello() + Request("good"), kFrameHeaderBytes + 25, &ended);
+  char byte = 'b';
+  const iovec part = {&byte, 1};
+  (void)half.Send({&part, 1});
+  now += absl::Seconds(3);
+  EXPECT_EQ(Ask(silent, "", 1, &ended), "");
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(Ask(half, "", 1, &ended), "");
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(Ask(reader, Request("good"), kFrameHeaderBytes + 25, &ended).size(), kFrameHeaderBytes + 25);
+}
+
+TEST_F(StreamServerTest, ACancelledRequestIsNotServed) {
+  bool ended = false;
+  const std::string cancel = EncodeHeader({StreamFrameKind::kCancel, 2, 0});
+  const std::string got =
+      Ask(Connect(), Hello() + Request("good", 1) + Request("good", 2) + cancel + cancel + Request("good", 3),
+          2 * (kFrameHeaderBytes + 25), &ended);
+  ASSERT_EQ(got.size(), 2 * (kFrameHeaderBytes + 25));
+  EXPECT_EQ(DecodeHeader(got.data()).tag, 1u);
+  EXPECT_EQ(DecodeHeader(got.data() + kFrameHeaderBytes + 25).tag, 3u);
+  EXPECT_EQ(owner.malformed, 0);
+}
+
+// Requests that there is no room for stay in the socket, and do not keep the owner awake.
+TEST_F(StreamServerTest, AFullReaderIsNotWatchedForMore) {
+  const TcpSocket socket = Connect();
+  std::string text = Hello();
+  for (uint64_t tag = 0; tag < 20000; ++tag) text += Request("large", tag);
+  for (int round = 0; round < 200; ++round) {
+    const iovec out = {text.data(), text.size()};
+    if (const int64_t sent = text.empty() ? 0 : socket.Send({&out, 1}); sent > 0)
+      text.erase(0, static_cast<size_t>(sent));
+    server->Progress(now, &owner);
+  }
+  epoll_event event;
+  EXPECT_EQ(epoll_wait(watch.fd(), &event, 1, 0), 0);
+}
+
+TEST_F(StreamServerTest, DroppedReadersAreGone) {
+  bool ended = false;
+  const TcpSocket reader = Connect();
+  (void)Ask(reader, Hello() + Request("good"), kFrameHeaderBytes + 25, &ended);
+  server->DropReaders();
+  EXPECT_EQ(Ask(reader, "", 1, &ended), "");
+  EXPECT_TRUE(ended);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <map>
 
 #include "common/clock.h"
+#include "services/kv_transfer/transport/tcp_socket.h"
 
 namespace baton {
 namespace {
@@ -36,16 +37,17 @@ class UcxPathTest : public ::testing::TestWithParam<UcxWay> {
     Regions regions;
     std::unique_ptr<UcxNode> node;
     Owner handler;
-    void Start() {
+    void Start(const UcxOptions& options) {
       regions.Add(absl::MakeSpan(memory));
-      node = *UcxNode::Start(&regions, &watch);
+      node = *UcxNode::Start(options, &regions, &watch);
       ASSERT_TRUE(node->Register(absl::MakeSpan(memory)).ok());
     }
   };
   UcxPathTest() {
     for (size_t i = 0; i < kBytes; ++i) owner.memory[i] = static_cast<std::byte>(i * 7 >> 3);
-    owner.Start();
-    reader.Start();
+    const UcxOptions options{.one_sided = GetParam() == UcxWay::kGets, .devices = "lo"};
+    owner.Start(options);
+    reader.Start(options);
     key.bytes = kBytes;
     key.ucx = owner.node->KeyOf(0);
     path = *reader.node->Connect(key, GetParam());
@@ -115,6 +117,46 @@ TEST_P(UcxPathTest, WhatIsNotTheirsIsRefused) {
   batch.ops[1].remote_offset = kBytes - 1;
   ASSERT_EQ(path->Post(std::move(batch)), WireResult::kOk);
   EXPECT_TRUE(absl::IsFailedPrecondition(Wait(1))) << done[1];
+}
+
+TEST_P(UcxPathTest, KeysOfNoPossibleLengthAreRefused) {
+  for (const std::string& worker : {std::string(), std::string(4096, 'w')}) {
+    WireKey bad = key;
+    bad.ucx->worker = worker;
+    EXPECT_FALSE(reader.node->Connect(bad, GetParam()).ok());
+  }
+}
+
+// Sockets of this process that listen elsewhere than on the loopback interface.
+int ListensOutside() {
+  int outside = 0;
+  for (int fd = 0; fd < 1024; ++fd) {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) continue;
+    TcpAddress address;
+    address.size = sizeof address.storage;
+    getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size);
+    const bool inet = address.storage.ss_family == AF_INET || address.storage.ss_family == AF_INET6;
+    outside += inet && address.host() != "127.0.0.1" && address.host() != "::1";
+  }
+  return outside;
+}
+
+TEST_P(UcxPathTest, ListensOnlyWhereItIsToldTo) {
+  EXPECT_EQ(ListensOutside(), 0);
+}
+
+TEST(UcxOptionsTest, GetsOnlyOverRdmaAndTheInterfaceOfTheEndpoint) {
+  const UcxOptions loopback = UcxOptionsFor("tcp://127.0.0.1:0", false);
+  EXPECT_FALSE(loopback.one_sided);
+  EXPECT_EQ(loopback.transports, "tcp");
+  EXPECT_EQ(loopback.devices, "lo");
+  EXPECT_EQ(UcxOptionsFor("tcp://*:0", false).devices, "all");
+  EXPECT_EQ(UcxOptionsFor("tcp://lo:0", false).devices, "lo");
+  const UcxOptions rdma = UcxOptionsFor("tcp://127.0.0.1:0", true);
+  EXPECT_TRUE(rdma.one_sided);
+  EXPECT_EQ(rdma.transports, "ib");
 }
 
 TEST_P(UcxPathTest, RdmaIsNotClaimedWhereThereIsNone) {
