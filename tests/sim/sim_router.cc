@@ -101,7 +101,9 @@ void SimRouter::OnRequest(Client* client) {
   const Request& request = client->request();
   const uint32_t claim = client->claim();
   OnClientGone(request.stream);  // a claim before this one
-  router::SessionSpec spec{.stream = request.stream, .claim = claim};
+  router::SessionSpec spec{
+      .stream = request.stream, .claim = claim, .max_tokens = static_cast<uint32_t>(request.spec.max_tokens)};
+  if (!request.spec.ignore_eos) spec.stop_tokens = request.spec.stop_tokens;
   if (request.timeout < absl::InfiniteDuration()) spec.deadline = Now() + request.timeout;
   const auto [it, added] =
       life_->streams.try_emplace(request.stream, client, claim, Config(*context_.options), spec);

@@ -68,11 +68,8 @@ SessionActions StreamSession::OfferToken(Attempt attempt, const StreamToken& tok
     emission_.CountStale();
     return {};
   }
-  if (attempt == attempt_ && spec_.max_tokens != 0 && token.position >= spec_.max_tokens) {
-    return AttemptBroken(absl::InternalError(absl::StrCat("a token came for position ", token.position,
-                                                          " of ", spec_.max_tokens)),
-                         now);
-  }
+  if (attempt == attempt_ && over_ != StreamFinish::kNone && token.position >= emission_.next_position())
+    return AttemptBroken(absl::InternalError("a token came after the stream's end"), now);
   switch (emission_.Offer(attempt, token)) {
     case EmissionVerdict::kStale:
     case EmissionVerdict::kRepeated:
@@ -87,7 +84,16 @@ SessionActions StreamSession::OfferToken(Attempt attempt, const StreamToken& tok
       break;
   }
   timer_ = now + config_.stall_timeout;
-  return {EmitToken{token}};
+  over_ = EndedBy(token.token);
+  SessionActions actions{EmitToken{token}};
+  if (over_ != StreamFinish::kNone && move_) AbandonMove(actions, absl::CancelledError("the stream is over"));
+  return actions;
+}
+
+StreamFinish StreamSession::EndedBy(TokenId token) const {
+  if (std::find(spec_.stop_tokens.begin(), spec_.stop_tokens.end(), token) != spec_.stop_tokens.end())
+    return StreamFinish::kStopToken;
+  return emission_.next_position() == spec_.max_tokens ? StreamFinish::kLength : StreamFinish::kNone;
 }
 
 SessionActions StreamSession::DecodeToken(Attempt attempt, const StreamToken& token, MonoTime now) {
@@ -149,6 +155,7 @@ SessionActions StreamSession::PrefillEnded(Attempt attempt, const absl::Status& 
 }
 
 SessionActions StreamSession::AttemptBroken(const absl::Status& status, MonoTime now) {
+  if (over_ != StreamFinish::kNone) return End(Finish{over_});
   if (status.code() == absl::StatusCode::kAborted && !own_superseded_) return End(EndQuietly{});
   if (status.code() == absl::StatusCode::kInvalidArgument) return End(Fail{status});
   if (move_) return TakeOver(now);

@@ -26,8 +26,11 @@
 //   attempt and the old call is cancelled. Up to then any failure of the move leaves the stream where it is;
 //   a stream whose old rank breaks meanwhile goes over at once. What did not come is recomputed at the
 //   target, to the same tokens.
+// - With a stop token, or the max_tokens-th, the stream is over, though its call still has to say so: no move
+//   goes on or begins, no further token is taken, and if the call breaks then, the stream finishes all the
+//   same.
 // - Events of any attempt but the current one, and of one given up, are ignored; tokens among them are
-//   counted as stale. A token at or beyond max_tokens breaks the attempt.
+//   counted as stale.
 // - Exactly one of Finish, Fail and EndQuietly is the last action; before it every open call has been
 //   cancelled.
 //
@@ -68,7 +71,8 @@ struct SessionSpec {
   StreamId stream;
   uint32_t claim = 0;
   MonoTime deadline = absl::InfiniteFuture();
-  uint32_t max_tokens = 0;  // 0: not known here
+  uint32_t max_tokens = 0;           // 0: not known here
+  std::vector<TokenId> stop_tokens;  // those that end the stream: none with ignore_eos
 };
 
 enum class StreamFinish { kNone, kStopToken, kStopString, kLength };
@@ -225,6 +229,8 @@ class StreamSession {
   SessionActions AbandonMove(absl::Status status);
   SessionActions NextEnded(const absl::Status& status);
   void CancelCalls(SessionActions& actions);
+  // What a token at the end of what was emitted makes of the stream; kNone: it goes on.
+  StreamFinish EndedBy(TokenId token) const;
   void PlaceNext(SessionActions& actions);
   SessionActions OfferToken(Attempt attempt, const StreamToken& token, MonoTime now);
   SessionActions AttemptBroken(const absl::Status& status, MonoTime now);
@@ -255,6 +261,7 @@ class StreamSession {
   uint32_t misses_ = 0;  // placements in a row that found no worker
   MonoTime worker_deadline_ = absl::InfiniteFuture();
   StreamEmission emission_;
+  StreamFinish over_ = StreamFinish::kNone;  // as the last token emitted says
   SessionCounts counts_;
 };
 

@@ -8,7 +8,7 @@
 namespace baton::router {
 
 absl::Status StreamSession::CanMove() const {
-  if (done()) return absl::FailedPreconditionError("the stream is over");
+  if (done() || over_ != StreamFinish::kNone) return absl::FailedPreconditionError("the stream is over");
   if (move_) return absl::FailedPreconditionError("the stream is being moved already");
   if (state_ != State::kRunning || !decoding_) {
     return absl::FailedPreconditionError("the stream has not begun to decode yet");

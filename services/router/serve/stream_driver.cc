@@ -26,8 +26,11 @@ StreamDriver::StreamDriver(const Cluster& cluster, const SessionConfig& config, 
       spec_(std::move(spec)),
       listener_(std::move(listener)),
       post_(std::move(post)),
-      session_(config,
-               {.stream = spec_.stream, .claim = 1, .deadline = deadline, .max_tokens = spec_.max_tokens}) {}
+      session_(config, {.stream = spec_.stream,
+                        .claim = 1,
+                        .deadline = deadline,
+                        .max_tokens = spec_.max_tokens,
+                        .stop_tokens = spec_.ignore_eos ? std::vector<TokenId>() : spec_.stop_tokens}) {}
 
 StreamDriver::~StreamDriver() {
   if (move_done_) move_done_(absl::CancelledError("the stream is over"));

@@ -13,6 +13,7 @@ inline const MonoTime kStart = absl::UnixEpoch();
 inline constexpr RankRef kDecodeRank{1, 0};
 inline constexpr RankRef kPrefillRank{2, 0};
 inline constexpr Epoch kEpoch{7, 7};
+inline constexpr TokenId kEos = 9999;
 
 inline StreamToken Token(uint32_t position, TokenId token) {
   return {.position = position, .token = token};
@@ -51,8 +52,13 @@ inline std::string Words(const SessionActions& actions) {
 
 // A session brought to the point where attempt 1 runs.
 struct SessionAt {
-  explicit SessionAt(SessionConfig config = {}, MonoTime deadline = absl::InfiniteFuture())
-      : session(config, {.stream = {3, 3}, .claim = 1, .deadline = deadline}) {}
+  explicit SessionAt(SessionConfig config = {}, MonoTime deadline = absl::InfiniteFuture(),
+                     uint32_t max_tokens = 0)
+      : session(config, {.stream = {3, 3},
+                         .claim = 1,
+                         .deadline = deadline,
+                         .max_tokens = max_tokens,
+                         .stop_tokens = {kEos}}) {}
 
   Attempt attempt() const { return session.attempt(); }
   std::string Place(bool split) {

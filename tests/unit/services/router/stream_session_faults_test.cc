@@ -196,13 +196,33 @@ TEST(StreamSessionFaults, TokensOfAnAttemptGivenUpAreCounted) {
   EXPECT_EQ(at.session.emission().counts().stale, 1u);
 }
 
-TEST(StreamSessionFaults, TokensBeyondTheStreamsLengthBreakIt) {
-  StreamSession session({}, {.stream = {3, 3}, .claim = 1, .max_tokens = 1});
-  session.Start(kStart);
-  session.Placed({1, 1}, Placement{.decode = kDecodeRank}, kStart);
-  session.DecodeAccepted({1, 1}, kEpoch, 0, kStart);
-  EXPECT_EQ(Words(session.DecodeToken({1, 1}, Token(0, 40), kStart)), "emit40");
-  EXPECT_EQ(Words(session.DecodeToken({1, 1}, Token(1, 41), kStart)), "-decode1 fail14");
+TEST(StreamSessionFaults, TokensBeyondTheStreamsEndAreNotTaken) {
+  SessionAt length({}, absl::InfiniteFuture(), /*max_tokens=*/1);
+  length.Run(false);
+  EXPECT_EQ(Words(length.session.DecodeToken({1, 1}, Token(0, 40), kStart)), "emit40");
+  EXPECT_EQ(Words(length.session.DecodeToken({1, 1}, Token(1, 41), kStart)), "-decode1 finish3");
+  SessionAt stop;
+  stop.Run(false);
+  EXPECT_EQ(Words(stop.session.DecodeToken({1, 1}, Token(0, kEos), kStart)), "emit9999");
+  EXPECT_EQ(Words(stop.session.DecodeToken({1, 1}, Token(0, kEos), kStart)), "");
+  EXPECT_EQ(Words(stop.session.DecodeToken({1, 1}, Token(1, 41), kStart)), "-decode1 finish1");
+}
+
+TEST(StreamSessionFaults, WhatBreaksBetweenTheLastTokenAndFinishedIsComplete) {
+  for (const absl::Status& status :
+       {absl::UnavailableError("died"), absl::InvalidArgumentError("all of max_tokens were already emitted"),
+        absl::AbortedError("superseded"), absl::OkStatus()}) {
+    SessionAt at;
+    at.Run(false);
+    at.session.DecodeToken({1, 1}, Token(0, 40), kStart);
+    at.session.DecodeToken({1, 1}, Token(1, kEos), kStart);
+    EXPECT_EQ(Words(at.session.DecodeEnded({1, 1}, status, kStart)), "finish1");
+  }
+  SessionAt silent({.stall_timeout = absl::Seconds(4)}, absl::InfiniteFuture(), /*max_tokens=*/2);
+  silent.Run(true);
+  silent.session.PrefillFirstToken({1, 1}, Token(0, 40), 0, StreamFinish::kNone, kStart);
+  silent.session.DecodeToken({1, 1}, Token(1, 41), kStart);
+  EXPECT_EQ(Words(silent.session.Tick(kStart + absl::Seconds(4))), "-prefill1 -decode1 finish3");
 }
 
 TEST(StreamSessionFaults, FinishedWithoutAResultIsBroken) {

@@ -12,7 +12,8 @@ constexpr RankRef kSibling{1, 1};  // of the same worker
 
 // A session whose attempt 1 has emitted `tokens` tokens from its decode call.
 struct MovableSession : SessionAt {
-  explicit MovableSession(uint32_t tokens = 4, SessionConfig config = {}) : SessionAt(config) {
+  explicit MovableSession(uint32_t tokens = 4, SessionConfig config = {}, uint32_t max_tokens = 0)
+      : SessionAt(config, absl::InfiniteFuture(), max_tokens) {
     Run(/*split=*/false);
     Emit(tokens);
   }
@@ -207,6 +208,46 @@ TEST(StreamMove, TheStreamsEndEndsTheMove) {
                                                   kStart)),
             "-decode2 moved1 -decode1 finish1");
   EXPECT_EQ(Words(finished.session.Move(kTarget, kStart)), "moved9");
+}
+
+TEST(StreamMove, TheLastTokenEndsTheMoveAndASourceThatThenDiesIsNotContinued) {
+  MovableSession sharing;
+  sharing.Move();
+  const auto stop = [](MovableSession& s, uint32_t n) {
+    return Words(s.session.DecodeToken({1, n}, Token(s.session.emission().next_position(), kEos), kStart));
+  };
+  EXPECT_EQ(stop(sharing, 1), "emit9999 -move1 moved1");
+  EXPECT_EQ(sharing.Shared(1), "");
+  EXPECT_EQ(sharing.Move(), "moved9");
+  EXPECT_EQ(sharing.Broken(1, absl::UnavailableError("died")), "finish1");
+
+  MovableSession fetching;
+  fetching.Move();
+  fetching.Shared(1);
+  EXPECT_EQ(stop(fetching, 1), "emit9999 -move1 moved1");
+  EXPECT_EQ(fetching.Fetched(1), "");
+  EXPECT_EQ(fetching.Broken(1, absl::UnavailableError("died")), "finish1");
+
+  MovableSession switching;
+  switching.ToSwitching(kSibling);
+  switching.AcceptNext();
+  EXPECT_EQ(stop(switching, 1), "emit9999 -decode2 moved1");
+  EXPECT_EQ(switching.Give(2, 4), "");
+  EXPECT_EQ(switching.Broken(1, absl::AbortedError("superseded")), "finish1");
+
+  MovableSession moved;
+  moved.ToSwitching();
+  moved.AcceptNext();
+  EXPECT_EQ(stop(moved, 2), "-decode1 moved0 emit9999");
+  EXPECT_EQ(moved.Broken(2, absl::UnavailableError("died")), "finish1");
+}
+
+TEST(StreamMove, TheLastTokenByLengthEndsTheMoveToo) {
+  MovableSession s(4, {}, /*max_tokens=*/5);
+  s.ToSwitching();
+  EXPECT_EQ(s.Give(1, 4), "emit104 -decode2 moved1");
+  EXPECT_EQ(s.Broken(2, absl::InvalidArgumentError("already emitted")), "");
+  EXPECT_EQ(s.Broken(1, absl::UnavailableError("died")), "finish3");
 }
 
 TEST(StreamMove, ATargetThatDiffersIsAnError) {
