@@ -11,6 +11,15 @@ namespace baton {
 
 WorkerCore::WorkerCore(const WorkerCoreOptions& options) : options_(options), attempts_(options.attempts) {}
 
+absl::Status WorkerCore::CheckGate(CallKind kind) const {
+  if (drain_.draining && kind != CallKind::kShare) return absl::UnavailableError("draining");
+  if (kind == CallKind::kPrefill && options_.role != WorkerRole::kPrefill)
+    return absl::UnavailableError("role gate closed: this worker decodes");
+  if (kind == CallKind::kDecode && options_.role != WorkerRole::kDecode)
+    return absl::UnavailableError("role gate closed: this worker prefills");
+  return absl::OkStatus();
+}
+
 absl::Status WorkerCore::Admit(const Arrival& arrival, const absl::Status& check, MonoTime now) {
   const CallKind kind = arrival.kind;
   if (arrival.stream.empty()) return absl::InvalidArgumentError("stream is missing");
@@ -19,6 +28,8 @@ absl::Status WorkerCore::Admit(const Arrival& arrival, const absl::Status& check
         absl::StrCat("rank ", arrival.rank, " of ", options_.ranks, " does not exist"));
   }
   BATON_RETURN_IF_ERROR(check);
+  const absl::Status gate = CheckGate(kind);
+  if (!attempts_.Knows(arrival.stream)) BATON_RETURN_IF_ERROR(gate);  // nothing to remember
   bool raised = false;
   const absl::Status seen = attempts_.See(arrival.stream, arrival.attempt, kind, now, &raised);
   if (absl::IsAborted(seen)) ++counters_.superseded;
@@ -27,11 +38,7 @@ absl::Status WorkerCore::Admit(const Arrival& arrival, const absl::Status& check
   const bool reads = kind == CallKind::kDecode || kind == CallKind::kFetch;
   if ((reads ? by_pull_ : by_lease_).contains({arrival.stream, arrival.attempt}))
     return absl::AbortedError("superseded: a handoff of this attempt is not over yet");
-  if (drain_.draining && kind != CallKind::kShare) return absl::UnavailableError("draining");
-  if (kind == CallKind::kPrefill && options_.role != WorkerRole::kPrefill)
-    return absl::UnavailableError("role gate closed: this worker decodes");
-  if (kind == CallKind::kDecode && options_.role != WorkerRole::kDecode)
-    return absl::UnavailableError("role gate closed: this worker prefills");
+  BATON_RETURN_IF_ERROR(gate);
   if (open_calls() >= options_.max_calls)
     return absl::ResourceExhaustedError("queue full: too many open calls");
   if (arrival.deadline <= now) return absl::DeadlineExceededError("the request's time was over on arrival");

@@ -140,6 +140,8 @@ class WorkerCore {
     uint32_t rank;
     MonoTime deadline;
   };
+  // Whether calls of this kind are taken now.
+  absl::Status CheckGate(CallKind kind) const;
   // `check`: of what else the request says.
   absl::Status Admit(const Arrival& arrival, const absl::Status& check, MonoTime now);
   absl::Status AdmitSequence(const Arrival& arrival, const SequenceSpec& spec, MonoTime now);

@@ -22,7 +22,7 @@ CoreWorld::CoreWorld(uint64_t seed, WorkerRole role) : rng_(seed), core_(Options
 void CoreWorld::NewCall() {
   const uint64_t stream = 1 + Pick(20);
   uint32_t& highest = attempts_[stream];
-  const uint32_t n = Chance(70) ? ++highest : static_cast<uint32_t>(Pick(highest + 1));
+  const uint32_t n = Chance(70) ? ++highest : Chance(50) ? highest : static_cast<uint32_t>(Pick(highest + 1));
   SequenceSpec spec;
   spec.tokens.assign(1 + Pick(60), 7);
   spec.prompt_tokens = 1 + static_cast<int64_t>(Pick(spec.tokens.size()));
@@ -41,10 +41,13 @@ void CoreWorld::NewCall() {
 }
 
 void CoreWorld::NewMove() {
-  const uint64_t move = 1 + Pick(8);
-  uint32_t& highest = rounds_[move];
-  const uint32_t n = Chance(70) ? ++highest : static_cast<uint32_t>(Pick(highest + 1));
-  current_ = {{2, move}, {1, n}};
+  const bool of_stream = Chance(30);  // an id that Prefill and Decode have too
+  const uint64_t move = 1 + Pick(of_stream ? 20 : 8);
+  uint32_t& highest = (of_stream ? attempts_ : rounds_)[move];
+  const uint32_t n = Chance(of_stream ? 30 : 70) ? ++highest
+                     : of_stream                 ? highest
+                                                 : static_cast<uint32_t>(Pick(highest + 1));
+  current_ = {{of_stream ? 1u : 2u, move}, {1, n}};
   const PrefixMove what{current_.stream, current_.attempt, std::vector<TokenId>(32, 7)};
   const CallId id = next_call_++;
   calls_[id] = Call{};

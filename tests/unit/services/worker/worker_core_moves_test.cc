@@ -206,6 +206,57 @@ TEST_F(MovesCore, OnlySharesAreAdmittedWhileDraining) {
   EXPECT_NE(HandoffCommandOf<OwnRevoke>(), nullptr);
 }
 
+TEST_F(MovesCore, AShareAndAPrefillOfOneIdAreNotBothServed) {
+  core.OnRole(WorkerRole::kPrefill);
+  const SeqId id = Sharing(1);
+  core.OnPrefill(2, Prefill(1), now);
+  Take();
+  EXPECT_EQ(EndedWith(), absl::StatusCode::kAborted);
+  EXPECT_TRUE(handoff.empty());
+  Engine(1, SharedEvent{id, {4, 5}, 32, 6}, {1, 2, 3});
+  Take();
+  EXPECT_NE(HandoffCommandOf<OwnBegin>(), nullptr);
+  core.OnPrefill(3, Prefill(4), now);
+  core.OnShare(4, Share(4), now);
+  Take();
+  EXPECT_EQ(EndedWith(), absl::StatusCode::kAborted);
+  Handoff(OwnEnded{Id(1), true, ""});
+  Handoff(OwnEnded{Id(4), false, ""});
+  Take();
+  EXPECT_EQ(core.jobs(), 0u);
+}
+
+TEST_F(MovesCore, AFetchAndADecodeOfOneIdAreNotBothServed) {
+  core.OnFetch(1, Fetch(1), now);
+  core.OnDecode(2, Decode(1), now);
+  Take();
+  EXPECT_EQ(EndedWith(), absl::StatusCode::kAborted);
+  const SeqId id = EngineCommandOf<FetchCommand>()->id;
+  Engine(1, ReservedEvent{id, {7, 8}, 16, 32});
+  core.OnDecode(3, Decode(4), now);
+  core.OnFetch(4, Fetch(4), now);
+  Take();
+  EXPECT_EQ(EndedWith(), absl::StatusCode::kAborted);
+  Handoff(PullHeld{Id(1), 0});
+  core.OnCallBroken(3, now);
+  Take();
+  EXPECT_EQ(core.jobs(), 0u);
+}
+
+TEST_F(MovesCore, WhatTheGateRefusesTakesNoPlaceInTheAttemptTable) {
+  WorkerCoreOptions options = Options(WorkerRole::kDecode);
+  options.attempts.max_streams = 1;
+  CoreHarness small(options);
+  for (uint64_t i = 1; i <= 3; ++i) {
+    small.core.OnPrefill(i, Prefill(i), now);
+    small.Take();
+    EXPECT_EQ(small.EndedWith(), absl::StatusCode::kUnavailable);
+  }
+  small.core.OnDecode(4, Decode(4), now);
+  small.Take();
+  EXPECT_TRUE(small.ended.empty());
+}
+
 TEST_F(MovesCore, TheRoleGateIsNoneOfTheirs) {
   core.OnRole(WorkerRole::kPrefill);
   Shared(1);
