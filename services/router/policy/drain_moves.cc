@@ -14,7 +14,7 @@ const RankView* FindRank(absl::Span<const RankView> ranks, RankRef ref) {
 
 }  // namespace
 
-std::vector<DrainMove> DrainMoves::Plan(absl::Span<const StreamAt> movable, absl::Span<const RankView> ranks,
+std::vector<DrainMove> DrainMoves::Plan(absl::Span<const StreamAt> streams, absl::Span<const RankView> ranks,
                                         MonoTime now) {
   std::vector<DrainMove> moves;
   std::map<RankRef, uint64_t> coming;
@@ -29,10 +29,11 @@ std::vector<DrainMove> DrainMoves::Plan(absl::Span<const StreamAt> movable, absl
     }
     return best;
   };
-  for (const StreamAt& stream : movable) {
+  for (const StreamAt& stream : streams) {
     const RankView* from = FindRank(ranks, stream.at);
     if (from == nullptr || !from->draining) continue;
     seen.insert(stream.id);
+    if (!stream.movable) continue;
     Try& tried = tries_[stream.id];
     if (tried.moving || tried.failures >= config_.max_tries || now < tried.not_before) continue;
     if (moving_ >= config_.max_moving) continue;

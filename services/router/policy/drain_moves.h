@@ -27,6 +27,7 @@ struct DrainMovesConfig {
 struct StreamAt {
   StreamId id;
   RankRef at;
+  bool movable = true;  // now
 };
 
 struct DrainMove {
@@ -38,8 +39,9 @@ class DrainMoves {
  public:
   explicit DrainMoves(const DrainMovesConfig& config) : config_(config) {}
 
-  // `movable`: all streams that could be moved now. The moves to begin; each is answered by one Ended.
-  std::vector<DrainMove> Plan(absl::Span<const StreamAt> movable, absl::Span<const RankView> ranks,
+  // `streams`: all that are open; what failed is forgotten of those that are not. The moves to begin; each is
+  // answered by one Ended.
+  std::vector<DrainMove> Plan(absl::Span<const StreamAt> streams, absl::Span<const RankView> ranks,
                               MonoTime now);
   void Ended(const StreamId& id, const absl::Status& status, MonoTime now);
 

@@ -36,14 +36,12 @@ struct DrainMover::Impl : std::enable_shared_from_this<DrainMover::Impl> {
       return rank.draining && rank.role == WorkerRole::kDecode && rank.own_streams > 0;
     });
     if (!draining) return;
-    std::vector<StreamAt> movable;
-    for (const auto& [id, view] : streams->List()) {
-      if (view.movable.ok()) movable.push_back({id, view.at});
-    }
+    std::vector<StreamAt> open;
+    for (const auto& [id, view] : streams->List()) open.push_back({id, view.at, view.movable.ok()});
     std::vector<DrainMove> due;
     {
       absl::MutexLock lock(&mutex);
-      due = moves.Plan(movable, ranks, clock->Now());
+      due = moves.Plan(open, ranks, clock->Now());
     }
     for (const DrainMove& move : due) {
       streams->Move(move.id, move.target,

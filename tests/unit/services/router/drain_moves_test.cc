@@ -75,5 +75,21 @@ TEST(DrainMovesTest, FailuresAreTriedAgainAfterAGrowingPauseAFewTimes) {
   moves.Ended({1, 1}, absl::OkStatus(), kNow);  // of a stream never seen
 }
 
+TEST(DrainMovesTest, AStreamThatIsNotMovableForAMomentKeepsItsFailures) {
+  DrainMoves moves({.pause = absl::Seconds(1)});
+  const std::vector<RankView> ranks = {Rank(1, 1, true), Rank(2, 0)};
+  const std::vector<StreamAt> free = Streams(1, {1, 0});
+  std::vector<StreamAt> busy = free;
+  busy[0].movable = false;
+  EXPECT_TRUE(moves.Plan(busy, ranks, kNow).empty());
+  ASSERT_EQ(moves.Plan(free, ranks, kNow).size(), 1u);
+  EXPECT_TRUE(moves.Plan(busy, ranks, kNow).empty());
+  moves.Ended(free[0].id, absl::ResourceExhaustedError(""), kNow);
+  EXPECT_TRUE(moves.Plan(busy, ranks, kNow).empty());  // looked at before the failure was known
+  EXPECT_TRUE(moves.Plan(free, ranks, kNow).empty());  // its pause goes on
+  EXPECT_TRUE(moves.Plan({}, ranks, kNow).empty());    // the stream is over: forgotten
+  EXPECT_EQ(moves.Plan(free, ranks, kNow).size(), 1u);
+}
+
 }  // namespace
 }  // namespace baton::router
