@@ -52,6 +52,19 @@ class Target final : public EngineEventSink {
     Pump();
   }
 
+  void Take(const v1::PrefillRequest& request) {
+    const auto call = codec::FromProto(request, now_);
+    core_.OnRole(WorkerRole::kPrefill);
+    if (call.ok()) core_.OnPrefill(NewCall(), *call, now_);
+    Pump();
+  }
+  void Take(const v1::DecodeRequest& request) {
+    const auto call = codec::FromProto(request, now_);
+    core_.OnRole(WorkerRole::kDecode);
+    if (call.ok()) core_.OnDecode(NewCall(), *call, now_);
+    Pump();
+  }
+
   // The handoff's answers: every pull is lost, every lease ends, some at once and some later.
   void Later(testing::Rng& rng) {
     now_ += absl::Milliseconds(20);
@@ -151,6 +164,44 @@ TEST(WorkerMovesFuzz, DamagedRequestsAreRefusedOrServedAndLoseNoPage) {
     if (!sharing && fetch.ParseFromString(bytes)) target.Take(fetch);
     if (i % 10 == 0) target.Later(rng);
     ASSERT_FALSE(::testing::Test::HasFailure()) << "mutation " << i;
+  }
+  target.Settle();
+}
+
+// All four kinds of calls with the same few ids and attempts: one handoff is never made twice.
+TEST(WorkerMovesFuzz, CallsOfEveryKindMayNameTheSameHandoff) {
+  Target target;
+  testing::Rng rng(2);
+  for (int i = 0; i < kMutations / 2; ++i) {
+    v1::ShareRequest share;
+    v1::FetchRequest fetch;
+    v1::PrefillRequest prefill;
+    v1::DecodeRequest decode;
+    Fill(share.mutable_move(), rng());
+    share.mutable_move()->mutable_id()->set_hi(1 + rng() % 50);
+    share.mutable_move()->mutable_attempt()->set_n(static_cast<uint32_t>(i / 1000));
+    share.mutable_reader_epoch()->set_hi(3);
+    *fetch.mutable_move() = share.move();
+    fetch.mutable_source()->set_endpoint("tcp://127.0.0.1:1");
+    v1::GenerateSpec* spec = prefill.mutable_spec();
+    *spec->mutable_stream() = share.move().id();
+    *spec->mutable_attempt() = share.move().attempt();
+    *spec->mutable_tokens() = share.move().tokens();
+    spec->set_prompt_tokens(static_cast<uint32_t>(spec->tokens_size()));
+    spec->set_max_tokens(4);
+    spec->set_timeout_ms(500);
+    prefill.mutable_reader_epoch()->set_hi(3);
+    *decode.mutable_spec() = *spec;
+    if (rng() % 2 == 0) *decode.mutable_source() = fetch.source();
+    for (uint64_t calls = 1 + rng() % 3; calls > 0; --calls) {
+      const uint64_t kind = rng() % 4;
+      if (kind == 0) target.Take(share);
+      if (kind == 1) target.Take(fetch);
+      if (kind == 2) target.Take(prefill);
+      if (kind == 3) target.Take(decode);
+    }
+    if (i % 10 == 0) target.Later(rng);
+    ASSERT_FALSE(::testing::Test::HasFailure()) << "call " << i;
   }
   target.Settle();
 }
