@@ -253,7 +253,7 @@ void FastWire::OnMessage(PeerId from, absl::string_view message) {
 bool FastWire::Progress() {
   bool more = false, changed = false;
   if (stream_ != nullptr) more |= stream_->Progress(clock_->Now(), handler_);
-  if (ucx_ != nullptr) more |= ucx_->Progress(handler_);
+  if (ucx_ != nullptr) more |= ucx_->Progress(clock_->Now(), handler_);
   for (auto& [peer, link] : links_) {
     more |= link.Progress(&done_);
     changed |= link.TakeChanged();

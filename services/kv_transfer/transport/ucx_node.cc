@@ -19,6 +19,9 @@ namespace {
 
 constexpr size_t kMaxRequests = 512;  // queued; more are dropped, and asked for again by their readers
 constexpr size_t kMaxAnswers = 16;    // being sent
+constexpr size_t kMaxAnswersOfOne = 4;
+constexpr size_t kMaxReplies = 256;
+constexpr absl::Duration kOldRequest = absl::Seconds(2);  // when its reader has asked again
 constexpr size_t kMaxRead = 8 << 20;
 constexpr int kSpins = 64;
 constexpr absl::Duration kCloseWithin = absl::Seconds(5);
@@ -28,6 +31,29 @@ constexpr absl::Duration kCloseWithin = absl::Seconds(5);
 absl::Status UcxError(absl::string_view what, ucs_status_t status) {
   if (status == UCS_OK) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat("UCX: ", what, ": ", ucs_status_string(status)));
+}
+
+absl::StatusOr<std::unique_ptr<UcxBlob>> PadUcx(const std::string& packed, size_t most) {
+  if (packed.empty() || packed.size() > most)
+    return absl::FailedPreconditionError("the peer's UCX key has no length that it could have");
+  auto blob = std::make_unique<UcxBlob>();
+  std::copy(packed.begin(), packed.end(), blob->begin());
+  return blob;
+}
+
+absl::StatusOr<ucp_ep_h> UcxEndpoint(ucp_worker_h worker, const std::string& address,
+                                     ucp_err_handler_cb_t broke, void* self) {
+  BATON_ASSIGN_OR_RETURN(const auto padded, PadUcx(address, WireKey::Ucx::kMaxWorker));
+  ucp_ep_params_t params = {};
+  params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
+                      UCP_EP_PARAM_FIELD_ERR_HANDLER;
+  params.address = reinterpret_cast<const ucp_address_t*>(padded->data());
+  params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
+  params.err_handler.cb = broke;
+  params.err_handler.arg = self;
+  ucp_ep_h endpoint = nullptr;
+  BATON_RETURN_IF_ERROR(UcxError("endpoint", ucp_ep_create(worker, &params, &endpoint)));
+  return endpoint;
 }
 
 bool UcxClose(ucp_worker_h worker, ucp_ep_h endpoint, const std::function<bool()>& quiet) {
@@ -75,6 +101,9 @@ absl::Status UcxNode::InitContext() {
   BATON_RETURN_IF_ERROR(UcxError("TLS", ucp_config_modify(config, "TLS", options_.transports.c_str())));
   BATON_RETURN_IF_ERROR(
       UcxError("NET_DEVICES", ucp_config_modify(config, "NET_DEVICES", options_.devices.c_str())));
+  // UCX 1.13 fails an assertion when a peer of its TCP goes while bytes are sent without a copy.
+  if (options_.transports == "tcp")
+    BATON_RETURN_IF_ERROR(UcxError("ZCOPY_THRESH", ucp_config_modify(config, "ZCOPY_THRESH", "inf")));
   ucp_params_t params = {};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
   params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
@@ -114,7 +143,8 @@ absl::Status UcxNode::Init() {
 }
 
 UcxNode::~UcxNode() {
-  for (const ucp_ep_h reply : replies_) UcxClose(worker_, reply, [this] { return answers_ == 0; });
+  for (const auto& [reader, reply] : replies_) reply->broken = true;
+  CloseReplies(false);
   UnregisterAll();
   if (wake_fd_ >= 0) watch_->Remove(wake_fd_);
   if (worker_ != nullptr) ucp_worker_destroy(worker_);
@@ -168,21 +198,64 @@ bool UcxNode::Arm() const {
   return ucp_worker_arm(worker_) == UCS_OK;
 }
 
-bool UcxNode::Progress(WireHandler* handler) {
+UcxNode::Reply* UcxNode::ReplyTo(const std::string& reader, uint64_t path) {
+  const std::pair key(path, reader);
+  const auto known = replies_.find(key);
+  if (known != replies_.end()) return known->second->broken ? nullptr : known->second.get();
+  if (replies_.size() >= kMaxReplies) CloseReplies(true);
+  if (replies_.size() >= kMaxReplies) return nullptr;
+  auto reply = std::make_unique<Reply>();
+  const auto broke = [](void* self, ucp_ep_h, ucs_status_t) { static_cast<Reply*>(self)->broken = true; };
+  const auto endpoint = UcxEndpoint(worker_, reader, broke, reply.get());
+  if (!endpoint.ok()) return nullptr;
+  reply->endpoint = *endpoint;
+  return (replies_[key] = std::move(reply)).get();
+}
+
+void UcxNode::CloseReplies(bool room) {
+  Reply* idle = nullptr;
+  for (const auto& [reader, reply] : replies_) {
+    if (reply->answers == 0 && (idle == nullptr || reply->used < idle->used)) idle = reply.get();
+  }
+  if (room && idle != nullptr) idle->broken = true;
+  for (auto it = replies_.begin(); it != replies_.end();) {
+    Reply& reply = *it->second;
+    const bool over =
+        reply.broken && reply.endpoint != nullptr &&
+        UcxClose(worker_, std::exchange(reply.endpoint, nullptr), [&] { return reply.answers == 0; });
+    it = over ? replies_.erase(it) : std::next(it);
+  }
+}
+
+void UcxNode::ServeAll(WireHandler* handler) {
+  std::deque<Request> later;
+  for (Request& request : std::exchange(requests_, {})) {
+    if (now_ - request.since > kOldRequest) continue;
+    Reply* const reply = answers_ < kMaxAnswers ? ReplyTo(request.reader, request.header.path) : nullptr;
+    if (answers_ >= kMaxAnswers || (reply != nullptr && reply->answers >= kMaxAnswersOfOne)) {
+      later.push_back(std::move(request));
+    } else if (reply != nullptr) {
+      Serve(request, reply, handler);
+    }
+  }
+  for (Request& request : std::exchange(requests_, std::move(later))) requests_.push_back(std::move(request));
+}
+
+bool UcxNode::Progress(MonoTime now, WireHandler* handler) {
+  now_ = now;
   int spins = 0;
   while (spins < kSpins && ucp_worker_progress(worker_) != 0) ++spins;
-  while (!requests_.empty() && answers_ < kMaxAnswers) {
-    const Request request = std::move(requests_.front());
-    requests_.pop_front();
-    Serve(request, handler);
-  }
+  CloseReplies(false);
+  ServeAll(handler);
   for (; malformed_ > 0; --malformed_) handler->OnMalformed(0, "not an active message of ours");
   return spins == kSpins;
 }
 
-void UcxNode::Serve(const Request& request, WireHandler* handler) {
+void UcxNode::Serve(const Request& request, Reply* reply, WireHandler* handler) {
   auto answer = std::make_unique<Answer>();
   answer->node = this;
+  answer->reply = reply;
+  reply->used = now_;
   answer->header.nonce = request.header.nonce;
   answer->header.kind = static_cast<uint8_t>(StreamFrameKind::kData);
   if (request.header.kind == static_cast<uint8_t>(StreamFrameKind::kProbe)) {
@@ -208,14 +281,16 @@ void UcxNode::Serve(const Request& request, WireHandler* handler) {
   param.cb.send = [](void* sent, ucs_status_t, void* given) {
     auto* const over = static_cast<Answer*>(given);
     --over->node->answers_;
+    --over->reply->answers;
     delete over;
     ucp_request_free(sent);
   };
   const ucs_status_ptr_t operation =
-      ucp_am_send_nbx(request.reply, kAnswerId, &answer->header, sizeof answer->header, answer->bytes.data(),
-                      answer->bytes.size(), &param);
+      ucp_am_send_nbx(reply->endpoint, kAnswerId, &answer->header, sizeof answer->header,
+                      answer->bytes.data(), answer->bytes.size(), &param);
   if (!UCS_PTR_IS_PTR(operation)) return;
   ++answers_;
+  ++reply->answers;
   (void)answer.release();  // the callback's
 }
 
@@ -224,16 +299,17 @@ ucs_status_t UcxNode::OnRequest(void* self, const void* header, size_t header_si
   auto* const node = static_cast<UcxNode*>(self);
   Request request;
   const bool whole = (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) == 0;
-  const bool replies = (param->recv_attr & UCP_AM_RECV_ATTR_FIELD_REPLY_EP) != 0;
-  bool good = header_size == sizeof request.header && whole && replies && size <= kMaxGrantBytes;
+  bool good = header_size == sizeof request.header && whole;
   if (good) std::memcpy(&request.header, header, header_size);
-  good = good && request.header.token == node->token_;
+  const size_t address = request.header.address;
+  good = good && request.header.token == node->token_ && address <= WireKey::Ucx::kMaxWorker &&
+         address <= size && size - address <= kMaxGrantBytes;
   if (!good) {
     ++node->malformed_;
   } else if (node->requests_.size() < kMaxRequests) {
-    request.reply = param->reply_ep;
-    node->replies_.insert(param->reply_ep);
-    request.grant.assign(static_cast<const char*>(data), size);
+    request.reader.assign(static_cast<const char*>(data), address);
+    request.grant.assign(static_cast<const char*>(data) + address, size - address);
+    request.since = node->now_;
     node->requests_.push_back(std::move(request));
   }
   return UCS_OK;

@@ -3,7 +3,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -23,16 +22,6 @@ constexpr size_t kMaxWindows = 64;
 constexpr size_t kMaxUnderWay = 128;  // operations of one read
 constexpr size_t kLargestGet = 1 << 20;
 constexpr size_t kBytesPerProgress = 4 << 20;
-
-// UCX reads what peers packed without being told where it ends: zeros follow it.
-using Blob = std::array<char, 4096>;
-absl::StatusOr<std::unique_ptr<Blob>> Padded(const std::string& packed, size_t most) {
-  if (packed.empty() || packed.size() > most)
-    return absl::FailedPreconditionError("the peer's UCX key has no length that it could have");
-  auto blob = std::make_unique<Blob>();
-  std::copy(packed.begin(), packed.end(), blob->begin());
-  return blob;
-}
 
 struct Lanes {
   bool one_sided = false;  // not by emulation over TCP
@@ -75,17 +64,11 @@ absl::StatusOr<std::unique_ptr<BytePath>> UcxPath::Open(UcxNode* node, const Wir
 }
 
 absl::Status UcxPath::Connect(const WireKey& key, UcxWay way) {
-  BATON_ASSIGN_OR_RETURN(const auto worker, Padded(key.ucx->worker, WireKey::Ucx::kMaxWorker));
-  ucp_ep_params_t params = {};
-  params.field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS | UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE |
-                      UCP_EP_PARAM_FIELD_ERR_HANDLER;
-  params.address = reinterpret_cast<const ucp_address_t*>(worker->data());
-  params.err_mode = UCP_ERR_HANDLING_MODE_PEER;
-  params.err_handler.cb = [](void* self, ucp_ep_h, ucs_status_t) {
-    static_cast<UcxPath*>(self)->broken_ = true;
-  };
-  params.err_handler.arg = this;
-  BATON_RETURN_IF_ERROR(UcxError("endpoint", ucp_ep_create(node_->worker(), &params, &endpoint_)));
+  BATON_ASSIGN_OR_RETURN(
+      endpoint_,
+      UcxEndpoint(
+          node_->worker(), key.ucx->worker,
+          [](void* self, ucp_ep_h, ucs_status_t) { static_cast<UcxPath*>(self)->broken_ = true; }, this));
   token_ = key.ucx->token;
   const Lanes lanes = LanesOf(endpoint_);
   one_sided_ = node_->one_sided() && (lanes.one_sided || way == UcxWay::kGets);
@@ -110,7 +93,7 @@ absl::StatusOr<const UcxPath::Window*> UcxPath::WindowOf(const std::string& remo
   BATON_ASSIGN_OR_RETURN(const WireKey key, DecodeWireKey(remote_key));
   if (!key.ucx.has_value()) return absl::FailedPreconditionError("a region without a UCX key");
   if (windows_.size() >= kMaxWindows) return absl::ResourceExhaustedError("too many regions of one peer");
-  BATON_ASSIGN_OR_RETURN(const auto rkey, Padded(key.ucx->rkey, WireKey::Ucx::kMaxRkey));
+  BATON_ASSIGN_OR_RETURN(const auto rkey, PadUcx(key.ucx->rkey, WireKey::Ucx::kMaxRkey));
   Window window{nullptr, key.ucx->address, key.bytes};
   BATON_RETURN_IF_ERROR(UcxError("remote key", ucp_ep_rkey_unpack(endpoint_, rkey->data(), &window.rkey)));
   return &(windows_[remote_key] = window);
@@ -164,13 +147,16 @@ WireResult UcxPath::Probe(uint64_t tag, const std::string& remote_key, size_t by
 
 void UcxPath::Ask(Read& read) {
   read.header.token = token_;
+  read.header.path = id_;
   read.header.nonce = node_->Expect(read.batch.tag, this);
   ucp_request_param_t param = WithData(&read);
   param.op_attr_mask |= UCP_OP_ATTR_FIELD_FLAGS;
-  param.flags = UCP_AM_SEND_FLAG_REPLY | UCP_AM_SEND_FLAG_EAGER;
+  param.flags = UCP_AM_SEND_FLAG_EAGER;
+  read.header.address = static_cast<uint32_t>(node_->address().size());
+  read.request = node_->address() + read.batch.grant;
   param.cb.send = &OnSent;
   Count(read, ucp_am_send_nbx(endpoint_, UcxNode::kRequestId, &read.header, sizeof read.header,
-                              read.batch.grant.data(), read.batch.grant.size(), &param));
+                              read.request.data(), read.request.size(), &param));
 }
 
 void UcxPath::Count(Read& read, ucs_status_ptr_t operation) {

@@ -36,6 +36,7 @@ class UcxPath final : public BytePath {
     ReadBatch batch;
     const Window* from = nullptr;
     UcxNode::Header header;
+    std::string request;  // that is sent after it
     size_t next_op = 0;
     uint64_t skip = 0;
     size_t under_way = 0;    // operations that may still touch our memory
@@ -62,6 +63,7 @@ class UcxPath final : public BytePath {
   bool one_sided_ = false;
   bool broken_ = false;
   uint64_t token_ = 0;
+  const uint64_t id_ = RandomId128().lo;
   std::map<std::string, Window> windows_;  // by remote key
   std::map<uint64_t, std::unique_ptr<Read>> reads_;
   std::vector<ReadDone> done_;

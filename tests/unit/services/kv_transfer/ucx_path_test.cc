@@ -66,8 +66,8 @@ class UcxPathTest : public ::testing::TestWithParam<UcxWay> {
     const SteadyClock clock;
     const MonoTime give_up = clock.Now() + absl::Seconds(10);
     while (!done.contains(tag) && clock.Now() < give_up) {
-      owner.node->Progress(&owner.handler);
-      reader.node->Progress(&reader.handler);
+      owner.node->Progress(clock.Now(), &owner.handler);
+      reader.node->Progress(clock.Now(), &reader.handler);
       std::vector<ReadDone> over;
       path->Progress(&over);
       for (const ReadDone& read : over) EXPECT_TRUE(done.emplace(read.tag, read.status).second);
@@ -117,6 +117,24 @@ TEST_P(UcxPathTest, WhatIsNotTheirsIsRefused) {
   batch.ops[1].remote_offset = kBytes - 1;
   ASSERT_EQ(path->Post(std::move(batch)), WireResult::kOk);
   EXPECT_TRUE(absl::IsFailedPrecondition(Wait(1))) << done[1];
+}
+
+TEST_P(UcxPathTest, AReaderThatGoesWhileItIsAnsweredCostsTheOthersNothing) {
+  const SteadyClock clock;
+  for (uint64_t life = 0; life < 3; ++life) {
+    for (uint64_t tag = 1; tag <= 10; ++tag)
+      ASSERT_EQ(path->Post(BatchOf(100 * life + tag)), WireResult::kOk);
+    EXPECT_TRUE(Wait(100 * life + 1).ok());
+    path.reset();
+    reader.node.reset();
+    for (int i = 0; i < 20; ++i) owner.node->Progress(clock.Now(), &owner.handler);
+    reader.node = *UcxNode::Start({.one_sided = GetParam() == UcxWay::kGets, .devices = "lo"},
+                                  &reader.regions, &reader.watch);
+    ASSERT_TRUE(reader.node->Register(absl::MakeSpan(reader.memory)).ok());
+    path = *reader.node->Connect(key, GetParam());
+  }
+  ASSERT_EQ(path->Post(BatchOf(999)), WireResult::kOk);
+  EXPECT_TRUE(Wait(999).ok()) << done[999];
 }
 
 TEST_P(UcxPathTest, KeysOfNoPossibleLengthAreRefused) {
