@@ -98,8 +98,9 @@ void CollectLinks(const WorkerStatus& status, MetricSnapshot& out) {
   const auto labels = [](const WireLink& link) {
     return MetricLabels{{"peer", link.endpoint}, {"wire", link.wire}};
   };
-  out.Gauge("baton_kv_wire_gigabytes_per_second",
-            "What the probe of a wire to a peer measured when it was chosen; wire \"none\": not as asked for");
+  out.Gauge(
+      "baton_kv_wire_gigabytes_per_second",
+      "What the probe of a wire to a peer measured when it was chosen; wire \"none\": not as asked for");
   for (const WireLink& link : status.kv_links) out.Add(link.gbps, labels(link));
   out.Gauge("baton_kv_wire_round_trip_seconds", "The shortest round trip of a message to a peer");
   for (const WireLink& link : status.kv_links) out.Add(absl::ToDoubleSeconds(link.round_trip), labels(link));

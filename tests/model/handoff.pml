@@ -105,12 +105,12 @@ proctype Handoff(byte h) {
   :: d_step { forgeries > 0 && S.record >= LEASED && !UP(1) -> forgeries--; forge(h) }
   :: d_step { S.unit0 == ASKED && !owner_dead[O] -> serve(h, 0) }
   :: d_step { S.unit0 == COMING -> land(h, 0) }
-  :: d_step { (S.unit0 == COMING && S.pull == PULLING && losses > 0) || (S.unit0 != TODO && ends_by_itself(h)) -> read_fails(h, 0) }
+  :: d_step { (S.unit0 == COMING && S.pull == PULLING && losses > 0) || (S.unit0 != WANTED && ends_by_itself(h)) -> read_fails(h, 0) }
   :: d_step { S.unit0 == COMING && S.right0 && damages > 0 -> damages--; S.right0 = 0; printf("wire: damages bytes\n") }
 #if UNITS == 2
   :: d_step { S.unit1 == ASKED && !owner_dead[O] -> serve(h, 1) }
   :: d_step { S.unit1 == COMING -> land(h, 1) }
-  :: d_step { (S.unit1 == COMING && S.pull == PULLING && losses > 0) || (S.unit1 != TODO && ends_by_itself(h)) -> read_fails(h, 1) }
+  :: d_step { (S.unit1 == COMING && S.pull == PULLING && losses > 0) || (S.unit1 != WANTED && ends_by_itself(h)) -> read_fails(h, 1) }
 #endif
   od
 }

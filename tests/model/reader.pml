@@ -14,8 +14,8 @@ inline clear_pull(h) {
 }
 /* What was not under way is forgotten; reads under way are fenced first. */
 inline drop_units(h) {
-  if :: S.unit0 == VERIFIED -> S.unit0 = TODO; S.right0 = 0 :: else fi;
-  if :: S.unit1 == VERIFIED -> S.unit1 = TODO; S.right1 = 0 :: else fi
+  if :: S.unit0 == VERIFIED -> S.unit0 = WANTED; S.right0 = 0 :: else fi;
+  if :: S.unit1 == VERIFIED -> S.unit1 = WANTED; S.right1 = 0 :: else fi
 }
 inline if_fenced(h) {
   if
@@ -61,7 +61,7 @@ inline hold(h) {
   REACHED(HELD);
   if :: owner_epoch[O] && reader_epoch[R] -> REACHED(HELD_AFTER_RESTART) :: else fi;
   clear_pull(h);
-  S.unit0 = TODO; S.unit1 = TODO; S.right0 = 0; S.right1 = 0
+  S.unit0 = WANTED; S.unit1 = WANTED; S.right0 = 0; S.right1 = 0
 }
 
 #ifdef NO_SEAL_COUNT
@@ -134,8 +134,8 @@ inline on_revoke(h) {
 #ifdef PARTS_OF_A_REVOKED_LEASE_COUNT
   printf("reader: opens again, keeping what it has\n");
   S.pull = OPENING; S.lease = 0; S.seal_got = 0; S.right0 = 0; S.right1 = 0;
-  if :: S.unit0 != VERIFIED -> S.unit0 = TODO; S.got = S.got & 2 :: else fi;
-  if :: S.unit1 != VERIFIED -> S.unit1 = TODO; S.got = S.got & 1 :: else fi;
+  if :: S.unit0 != VERIFIED -> S.unit0 = WANTED; S.got = S.got & 2 :: else fi;
+  if :: S.unit1 != VERIFIED -> S.unit1 = WANTED; S.got = S.got & 1 :: else fi;
   send_open(h)
 #else
   lose(h)
@@ -211,7 +211,7 @@ inline serve(h, k) {
     fi;
     printf("owner: unit %d is read (overwritten: %d)\n", k + 1, CHANGED(S.lease, k))
   :: else ->
-    set_unit(h, k, TODO, 0);
+    set_unit(h, k, WANTED, 0);
     printf("owner: refuses a read\n");
     if :: S.pull == PULLING -> lose(h) :: else -> if_fenced(h) fi
   fi
@@ -221,13 +221,13 @@ inline land(h, k) {
   assert(S.pull != IDLE); /* no page that may be in use again is written by a late read */
   printf("reader: unit %d has come\n", k + 1);
   if
-  :: S.pull == FENCING -> REACHED(FENCED_LATE); set_unit(h, k, TODO, 0); if_fenced(h)
+  :: S.pull == FENCING -> REACHED(FENCED_LATE); set_unit(h, k, WANTED, 0); if_fenced(h)
 #ifdef NO_CHECKSUM
   :: S.pull != FENCING && RIGHT(k) -> set_unit(h, k, VERIFIED, 1); confirm_if_complete(h)
   :: S.pull != FENCING && !RIGHT(k) -> set_unit(h, k, VERIFIED, 0); confirm_if_complete(h)
 #else
   :: S.pull != FENCING && RIGHT(k) -> set_unit(h, k, VERIFIED, 1); confirm_if_complete(h)
-  :: S.pull != FENCING && !RIGHT(k) -> printf("reader: a checksum differs\n"); set_unit(h, k, TODO, 0); lose(h)
+  :: S.pull != FENCING && !RIGHT(k) -> printf("reader: a checksum differs\n"); set_unit(h, k, WANTED, 0); lose(h)
 #endif
   fi
 }
@@ -240,12 +240,12 @@ inline land(h, k) {
 #endif
 inline read_fails(h, k) {
   if
-  :: S.pull == FENCING -> set_unit(h, k, TODO, 0); if_fenced(h)
+  :: S.pull == FENCING -> set_unit(h, k, WANTED, 0); if_fenced(h)
   :: else -> losses--; set_unit(h, k, ASKED, 0)
   fi
 }
 
-inline crash_reader_of(h) { clear_pull(h); S.unit0 = TODO; S.unit1 = TODO; S.right0 = 0; S.right1 = 0 }
+inline crash_reader_of(h) { clear_pull(h); S.unit0 = WANTED; S.unit1 = WANTED; S.right0 = 0; S.right1 = 0 }
 inline crash_reader(n) {
   reader_epoch[n] = 1;
   if :: at_reader[0] == n -> crash_reader_of(0) :: else fi;

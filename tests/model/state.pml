@@ -11,7 +11,7 @@
 #define CONFIRMING 3
 #define FENCING 4
 
-#define TODO 0 /* of a unit at the reader */
+#define WANTED 0 /* of a unit at the reader */
 #define ASKED 1
 #define COMING 2
 #define VERIFIED 3

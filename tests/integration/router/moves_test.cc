@@ -17,8 +17,8 @@ constexpr char kRequest[] = R"({"prompt":"some words to be moved about","max_tok
   "return_token_ids":true})";
 
 FakePlan Slow() {
-  FakePlan plan{.tokens = {}, .token_delay = absl::Milliseconds(2)};
-  for (int i = 0; i < 300; ++i) plan.tokens.push_back(60 + i % 17);
+  FakePlan plan{.tokens = {}, .token_delay = absl::Milliseconds(4)};
+  for (int i = 0; i < 400; ++i) plan.tokens.push_back(60 + i % 17);
   return plan;
 }
 
