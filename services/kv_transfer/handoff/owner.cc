@@ -69,6 +69,7 @@ void HandoffOwner::OnBegin(const OwnBegin& command, MonoTime now, OwnerActions* 
   const PendingOpen open = std::move(early->second);
   pending_timers_.Remove(early->first);
   pending_.erase(early);
+  if (Superseded(open.open, now)) return Refuse(open.from, command.id, "the reader has restarted", true, out);
   TryGrant(open.from, open.open, record, now, out);
 }
 

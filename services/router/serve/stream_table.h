@@ -30,8 +30,8 @@ struct StreamView {
   RankRef at;  // where it decodes
   std::string worker;
   uint32_t prompt_tokens = 0;
-  uint32_t tokens = 0;   // emitted
-  absl::Status movable;  // or why not
+  uint32_t tokens = 0;  // emitted
+  absl::Status movable = absl::FailedPreconditionError("the stream has not been placed yet");
 };
 
 class StreamTable {

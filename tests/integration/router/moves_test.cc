@@ -18,7 +18,7 @@ constexpr char kRequest[] = R"({"prompt":"some words to be moved about","max_tok
 
 FakePlan Slow() {
   FakePlan plan{.tokens = {}, .token_delay = absl::Milliseconds(4)};
-  for (int i = 0; i < 400; ++i) plan.tokens.push_back(60 + i % 17);
+  for (int i = 0; i < 300; ++i) plan.tokens.push_back(60 + i % 17);
   return plan;
 }
 

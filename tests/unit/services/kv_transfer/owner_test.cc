@@ -272,6 +272,21 @@ TEST_F(OwnerTest, ANewReaderEpochEndsTheOldOnesLeases) {
   EXPECT_NE(owner->Find(Id(2)), nullptr);
 }
 
+TEST_F(OwnerTest, AnOpenOfAnOldLifeThatWaitedForItsBeginIsRefusedToo) {
+  Lease(1);
+  Say(OpenOf(3));  // remembered
+  OwnBegin begin = BeginOf(2);
+  begin.reader_epoch = {2, 23};
+  owner->OnBegin(begin, now, &out);
+  v1::Handoff open = OpenOf(2);
+  open.mutable_open()->mutable_reader_epoch()->set_lo(23);
+  Say(open);
+  Begin(3);
+  EXPECT_THAT(LastRefused()->reason(), HasSubstr("reader has restarted"));
+  EXPECT_EQ(owner->Find(Id(3))->lease(), 0u);
+  EXPECT_NE(owner->Find(Id(2)), nullptr);
+}
+
 TEST_F(OwnerTest, ALivingReaderIsNotTakenForItsOldLifeForEver) {
   Begin(1);  // for the old life, whose Open comes late
   OwnBegin begin = BeginOf(2);
