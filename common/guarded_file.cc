@@ -9,24 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/file_descriptor.h"
 #include "common/status_macros.h"
 
 namespace baton {
 namespace {
-
-class File {
- public:
-  explicit File(int fd) : fd_(fd) {}
-  ~File() {
-    if (fd_ >= 0) close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 absl::Status Check(const struct stat& info, const std::string& path, FileGuard guard, size_t most) {
   if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, " is no file"));
@@ -46,15 +33,15 @@ absl::Status Check(const struct stat& info, const std::string& path, FileGuard g
 }  // namespace
 
 absl::StatusOr<std::string> ReadGuardedFile(const std::string& path, FileGuard guard, size_t most) {
-  const File file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.fd() < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   struct stat info {};
-  if (fstat(file.fd(), &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot look at ", path));
+  if (fstat(file.get(), &info) != 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot look at ", path));
   BATON_RETURN_IF_ERROR(Check(info, path, guard, most));
   std::string content(most, '\0');
   size_t length = 0;
   for (ssize_t got = 1; got > 0 && length < most; length += got) {
-    got = read(file.fd(), content.data() + length, most - length);
+    got = read(file.get(), content.data() + length, most - length);
     if (got < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
   }
   content.resize(length);
@@ -67,11 +54,11 @@ absl::Status WriteGuardedFile(const std::string& path, absl::string_view content
   const mode_t mode = guard == FileGuard::kSecret ? 0600 : 0644;
   {
     unlink(fresh.c_str());
-    const File file(open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-    if (file.fd() < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot create ", fresh));
-    const ssize_t written = write(file.fd(), content.data(), content.size());
-    if (written != static_cast<ssize_t>(content.size()) || fchmod(file.fd(), mode) != 0 ||
-        fsync(file.fd()) != 0) {
+    const FileDescriptor file(open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    if (file.get() < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot create ", fresh));
+    const ssize_t written = write(file.get(), content.data(), content.size());
+    if (written != static_cast<ssize_t>(content.size()) || fchmod(file.get(), mode) != 0 ||
+        fsync(file.get()) != 0) {
       unlink(fresh.c_str());
       return absl::InternalError(absl::StrCat("cannot write ", fresh, ": is the disk full?"));
     }

@@ -15,6 +15,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/file_descriptor.h"
 
 namespace baton {
 namespace {
@@ -24,21 +25,6 @@ constexpr int kPopulateRead = 22, kPopulateWrite = 23;
 
 // Nobody may change the size any more, nor this.
 constexpr int kSealed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-
-class File {
- public:
-  explicit File(int fd) : fd_(fd) {}
-  ~File() {
-    if (fd_ >= 0) close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int get() const { return fd_; }
-  int Release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 absl::Status Error(absl::string_view what) {
   return absl::UnavailableError(absl::StrCat(what, ": ", strerror(errno)));
@@ -65,7 +51,7 @@ absl::StatusOr<std::unique_ptr<SharedMemory>> SharedMemory::Create(size_t bytes)
     return absl::ResourceExhaustedError(
         absl::StrCat("cannot share ", bytes, " bytes of memory: ", step, ": ", strerror(errno)));
   };
-  File file(memfd_create("baton", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  FileDescriptor file(memfd_create("baton", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (file.get() < 0) return refuse("memfd_create");
   if (ftruncate(file.get(), static_cast<off_t>(bytes)) != 0) return refuse("ftruncate");
   void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
@@ -92,10 +78,10 @@ absl::StatusOr<std::unique_ptr<SharedMapping>> SharedMapping::Open(const SharedM
   if (host[0] == 0 || host[0] != name.host[0] || host[1] != name.host[1]) {
     return absl::UnavailableError("the peer is on another host");
   }
-  File process(static_cast<int>(syscall(SYS_pidfd_open, name.process, 0)));
+  FileDescriptor process(static_cast<int>(syscall(SYS_pidfd_open, name.process, 0)));
   if (process.get() < 0) return Error("the peer's process cannot be found");
   const std::string path = absl::StrCat("/proc/", name.process, "/fd/", name.file);
-  File file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (file.get() < 0) return Error("the peer's memory cannot be opened");
   struct stat info = {};
   if (fstat(file.get(), &info) != 0) return Error("fstat");

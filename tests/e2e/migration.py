@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 
-from split_cluster import Cluster, read_metrics
+from split_cluster import Cluster, read_metrics, stream_token_ids
 
 SHORTEST_PROMPT = 48  # the i-th request has SHORTEST_PROMPT + i tokens: that is how its stream is found
 
@@ -49,9 +49,9 @@ def make_requests(rng, count, vocab, tokens):
     for index in range(count):
         sampled = rng.random() < 0.5
         requests.append({
-            "prompt": [rng.randrange(vocab) for _ in range(SHORTEST_PROMPT + index)], "max_tokens": tokens, "ignore_eos": True,
+            "prompt": [rng.randrange(vocab) for _ in range(SHORTEST_PROMPT + index)], "max_tokens": tokens,
             "temperature": 1.0 if sampled else 0, "top_p": 0.95 if sampled else 1.0, "seed": rng.randrange(2**31),
-            "frequency_penalty": rng.choice([0, 0.5]), "stream": True, "return_token_ids": True})
+            "frequency_penalty": rng.choice([0, 0.5])})
     return requests
 
 
@@ -65,21 +65,10 @@ class Stream:
         self.changed = threading.Condition()
 
     def read(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=900)
         try:
-            connection.request("POST", "/v1/completions", json.dumps(self.request), {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            if response.status != 200:
-                raise RuntimeError(f"HTTP {response.status}: {response.read()[:300]!r}")
-            for line in response:
-                if not line.startswith(b"data: ") or line.strip() == b"data: [DONE]":
-                    continue
-                event = json.loads(line[6:])
-                if "error" in event:
-                    raise RuntimeError(f"error event: {event['error']}")
-                self.take([token for choice in event["choices"] for token in choice.get("token_ids") or []])
+            for tokens in stream_token_ids(self.port, self.request):
+                self.take(tokens)
         finally:
-            connection.close()
             with self.changed:
                 self.over = True
                 self.changed.notify_all()

@@ -1,12 +1,13 @@
 """Router, one prefill and one decode worker, and a KV pool, as processes that can be stopped and started singly."""
 
-import http.client
 import json
 import os
 import re
 import subprocess
 import time
 import urllib.request
+
+from split_cluster import stream_token_ids
 
 
 os.environ.update(no_proxy="127.0.0.1,localhost", NO_PROXY="127.0.0.1,localhost")
@@ -100,28 +101,12 @@ class PoolCluster:
 
     def complete(self, prompt, max_tokens):
         """Streams a greedy completion of a list of token ids: its tokens, and the seconds to the first."""
-        body = {"prompt": prompt, "max_tokens": max_tokens, "temperature": 0, "stream": True, "ignore_eos": True,
-                "return_token_ids": True}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         tokens, first = [], None
         begun = time.monotonic()
-        try:
-            connection.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            if response.status != 200:
-                raise RuntimeError(f"HTTP {response.status}: {response.read()[:300]!r}")
-            for line in response:
-                if not line.startswith(b"data: ") or line.strip() == b"data: [DONE]":
-                    continue
-                event = json.loads(line[6:])
-                if "error" in event:
-                    raise RuntimeError(f"error event: {event['error']}")
-                for choice in event["choices"]:
-                    tokens += choice.get("token_ids") or []
-                if tokens and first is None:
-                    first = time.monotonic() - begun
-        finally:
-            connection.close()
+        for some in stream_token_ids(self.port, {"prompt": prompt, "max_tokens": max_tokens, "temperature": 0}):
+            tokens += some
+            if tokens and first is None:
+                first = time.monotonic() - begun
         return tokens, first
 
     def _start(self, name, binary, flags):

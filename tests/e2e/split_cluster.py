@@ -1,5 +1,6 @@
 """Starts router, prefill and decode processes on free ports and reads what they report; for tests that need odd shapes."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -12,12 +13,10 @@ import urllib.request
 os.environ.update(no_proxy="127.0.0.1,localhost", NO_PROXY="127.0.0.1,localhost")
 
 
-def stream_completion(port, request):
-    """Streams one /v1/completions request; returns its token ids. Closes early after request["cancel_after"] tokens."""
-    body = {key: value for key, value in request.items() if key != "cancel_after"}
-    body.update(stream=True, ignore_eos=True, return_token_ids=True)
+def stream_token_ids(port, body):
+    """Streams one /v1/completions request: yields the token ids of each event. Closing the generator disconnects."""
+    body = dict(body, stream=True, ignore_eos=True, return_token_ids=True)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=900)
-    tokens = []
     try:
         connection.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
         response = connection.getresponse()
@@ -29,12 +28,20 @@ def stream_completion(port, request):
             event = json.loads(line[6:])
             if "error" in event:
                 raise RuntimeError(f"error event: {event['error']}")
-            for choice in event["choices"]:
-                tokens += choice.get("token_ids") or []
-            if request["cancel_after"] is not None and len(tokens) >= request["cancel_after"]:
-                break
+            yield [token for choice in event["choices"] for token in choice.get("token_ids") or []]
     finally:
         connection.close()
+
+
+def stream_completion(port, request):
+    """Its token ids. Disconnects after request["cancel_after"] tokens."""
+    tokens = []
+    events = stream_token_ids(port, {key: value for key, value in request.items() if key != "cancel_after"})
+    with contextlib.closing(events):
+        for some in events:
+            tokens += some
+            if request["cancel_after"] is not None and len(tokens) >= request["cancel_after"]:
+                break
     return tokens
 
 
