@@ -61,8 +61,8 @@ struct Schedule {
   bool operator==(const Schedule&) const = default;
 };
 
-// {"format": "baton-faults-1", "seed": …, "faults": [{"at_s": …, "kind": …, …}]}. Writing and reading gives
-// the same schedule to the nanosecond. INVALID_ARGUMENT names the fault and the field at fault.
+// {"format": "baton-faults-1", "seed": …, "faults": [{"at": "1.5s", "kind": …, …}]}. Writing and reading
+// gives the same schedule to the nanosecond. INVALID_ARGUMENT names the fault and the field at fault.
 std::string ToJson(const Schedule& schedule);
 absl::StatusOr<Schedule> ParseSchedule(const std::string& json);
 
