@@ -19,7 +19,8 @@ namespace baton {
 namespace {
 
 constexpr absl::Duration kLookEvery = absl::Milliseconds(200);
-constexpr absl::Duration kAttachAgainEvery = absl::Seconds(2);  // a pool that was restarted is noticed so
+// A pool that was restarted, or has another key, is noticed so.
+constexpr absl::Duration kAttachAgainEvery = absl::Seconds(2);
 
 absl::Status ToAbsl(const grpc::Status& status) {
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -81,17 +82,16 @@ struct PoolClient::Impl {
         mutex.Await(ready, kLookEvery);
         taken.swap(jobs);
         over = stopping;
-        attach =
-            breaker.Allows(clock->Now()) && (!attached || (taken.empty() && clock->Now() >= next_attach));
+        attach = breaker.Allows(clock->Now()) && (!attached || clock->Now() >= next_attach);
       }
       if (over) {
         for (Job& job : taken) Refuse(job, absl::CancelledError("the worker is shutting down"));
         return;
       }
-      if (attach) Attach();
       for (Job& job : taken) {
         std::visit([&](auto& j) { Do(j, job.deadline); }, job.what);
       }
+      if (attach) Attach();
     }
   }
 
@@ -171,7 +171,7 @@ struct PoolClient::Impl {
     v1::PoolFetchRequest request;
     baton::ToProto(pool.epoch, request.mutable_pool_epoch());
     baton::ToProto(job.ask.handoff, request.mutable_handoff());
-    baton::ToProto(options.self.epoch, request.mutable_reader_epoch());
+    baton::ToProto(options.self().epoch, request.mutable_reader_epoch());
     request.set_reader_rank(job.ask.rank);
     ToProto(job.ask.run, request.mutable_run());
     request.set_skip(job.ask.skip);
@@ -190,9 +190,10 @@ struct PoolClient::Impl {
     v1::PoolStoreRequest request;
     baton::ToProto(pool.epoch, request.mutable_pool_epoch());
     baton::ToProto(job.offer.handoff, request.mutable_handoff());
-    request.mutable_owner()->set_endpoint(options.self.endpoint);
-    request.mutable_owner()->set_curve_public_key(options.self.curve_public_key);
-    baton::ToProto(options.self.epoch, request.mutable_owner()->mutable_epoch());
+    const KvPeer self = options.self();
+    request.mutable_owner()->set_endpoint(self.endpoint);
+    request.mutable_owner()->set_curve_public_key(self.curve_public_key);
+    baton::ToProto(self.epoch, request.mutable_owner()->mutable_epoch());
     request.mutable_owner()->set_rank(job.offer.rank);
     ToProto(job.offer.run, request.mutable_run());
     request.set_timeout_ms(absl::ToInt64Milliseconds(job.offer.timeout));

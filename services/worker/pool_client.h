@@ -20,7 +20,7 @@ struct PoolClientOptions {
   std::string endpoint;  // HOST:PORT
   std::string fingerprint;
   KvLayout layout;
-  KvPeer self;                                         // where the handoff reaches this worker
+  std::function<KvPeer()> self;  // where the handoff reaches this worker, with the key of the moment
   absl::Duration call_time = absl::Milliseconds(250);  // waiting for its turn included
   absl::Duration attach_time = absl::Seconds(10);      // nobody waits for it
   size_t max_queued = 64;

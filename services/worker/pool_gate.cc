@@ -20,6 +20,12 @@ class NoSink final : public CallSink {
   void OnEnd(absl::Status) override {}
 };
 
+KvPeer PeerOf(const Worker& worker) {
+  KvPeer peer = worker.facts().kv;
+  peer.curve_public_key = worker.kv_public_key();
+  return peer;
+}
+
 PoolRun FirstBlocks(const PoolRun& run, size_t n) {
   return {{run.blocks.begin(), run.blocks.begin() + n}, {run.digests.begin(), run.digests.begin() + n}};
 }
@@ -85,7 +91,7 @@ struct PoolGate::Impl : std::enable_shared_from_this<Impl> {
         client(std::make_unique<PoolClient>(PoolClientOptions{.endpoint = endpoint,
                                                               .fingerprint = w->facts().fingerprint,
                                                               .layout = w->facts().layout,
-                                                              .self = w->facts().kv},
+                                                              .self = [w] { return PeerOf(*w); }},
                                             c)),
         planner({.block_tokens = block_tokens,
                  .block_bytes = static_cast<int64_t>(w->facts().layout.PageBytes()),

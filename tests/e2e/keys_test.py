@@ -1,9 +1,11 @@
 """A cluster lets nobody in but its own: strangers open no handoff, and keys are rotated under load without losing one."""
 
+import contextlib
 import glob
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import threading
@@ -85,6 +87,53 @@ class KeysTest(unittest.TestCase):
         status, answer = self.cluster.post("/v1/completions", dict(body, prompt="Otherwise. " + STORY))
         self.assertEqual(status, 200, json.dumps(answer))
         self.assertEqual(self.handoffs("held"), held, "recomputed, not handed over")
+
+
+class PoolKeysTest(unittest.TestCase):
+    def test_a_pool_and_its_workers_know_each_other_under_new_keys(self):
+        cluster = LocalCluster("--prefill", "1", "--decode", "1", "--kv-pool", "64M")
+        self.addCleanup(cluster.close)
+
+        def sample(process, name):
+            return cluster.metrics(cluster.process(process)["http"]).get(name, 0)
+
+        def complete(prompt):
+            body = {"model": cluster.model, "max_tokens": 4, "temperature": 0, "ignore_eos": True, "prompt": prompt}
+            status, answer = cluster.post("/v1/completions", body)
+            self.assertEqual(status, 200)
+            return answer["choices"][0]["text"]
+
+        def stored(name):
+            """A prompt that the pool took, and its answer. On a busy machine it may not take each: losing it costs speed only."""
+            for attempt in range(10):
+                prompt = f"{name} {attempt}. {STORY}"
+                before = sample("kv", "baton_pool_blocks_stored_total")
+                text = complete(prompt)
+                with contextlib.suppress(TimeoutError):
+                    wait_for(lambda: sample("kv", "baton_pool_blocks_stored_total") > before, "the pool to take it", 3)
+                    return prompt, text
+            self.fail("the pool takes nothing")
+
+        def restart_prefill():
+            pid = cluster.process("prefill-0")["id"]["pid"]
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: cluster.process("prefill-0")["id"]["pid"] not in (0, pid) and cluster.healthy_workers() == 2, "prefill-0")
+            attached()
+
+        def attached():
+            wait_for(lambda: sample("prefill-0", "baton_kv_pool_attached") == 1, "the pool")
+
+        attached()
+        stored("Before")
+        rotated = cluster.ctl("keys", "rotate")
+        self.assertEqual(rotated.returncode, 0, rotated.stderr)
+        fetched = 0
+        for life in range(3):  # the first prompt of a life is asked for, whatever it costs
+            prompt, text = stored(f"After {life}")
+            restart_prefill()
+            self.assertEqual(complete(prompt), text)
+            fetched += sample("prefill-0", 'baton_kv_pool_decisions_total{decision="fetched"}')
+        self.assertGreaterEqual(fetched, 1)
 
 
 if __name__ == "__main__":

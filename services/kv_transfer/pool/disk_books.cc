@@ -12,6 +12,7 @@ bool DiskBooks::HasRoom() const {
 
 void DiskBooks::Recover(const RecoveredLog& log) {
   std::map<uint64_t, std::vector<BlockHash>> found;
+  for (const uint64_t segment : log.segments) found[segment];
   for (const RecordName& name : log.blocks) found[name.place.segment].push_back(name.key);
   for (auto& [number, keys] : found) segments_.push_back({number, std::move(keys)});
   next_segment_ = log.next_segment;

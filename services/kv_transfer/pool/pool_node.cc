@@ -159,7 +159,7 @@ struct PoolNode::Impl final : public HandoffEventSink {
   }
   void On(Recovered& r) {
     spdlog::info("disk tier: {} blocks found in {} segments, {} records refused", r.log.blocks.size(),
-                 r.log.segments, r.log.refused);
+                 r.log.segments.size(), r.log.refused);
     core.OnRecovered(r.log);
   }
   void On(Summed& r) { core.OnSummed(r.id, std::move(r.sums)); }
@@ -268,7 +268,7 @@ absl::StatusOr<std::unique_ptr<PoolNode>> PoolNode::Start(const PoolNodeOptions&
     }
   }
   auto impl = std::make_unique<Impl>(options, fingerprint, layout, core, std::move(memory), clock);
-  impl->peer = {.endpoint = {}, .curve_public_key = wire->public_key(), .epoch = RandomId128()};
+  impl->peer.epoch = RandomId128();
   HandoffOptions handoff = options.handoff;
   handoff.fingerprint = fingerprint;
   BATON_ASSIGN_OR_RETURN(impl->node, HandoffNode::Start(handoff, impl->peer.epoch, impl->memory.get(),
@@ -295,8 +295,10 @@ void PoolNode::Store(StoreCall call, std::function<void(absl::StatusOr<StoreAnsw
   impl_->Post(std::make_pair(std::move(call), std::move(done)));
 }
 
-const KvPeer& PoolNode::peer() const {
-  return impl_->peer;
+KvPeer PoolNode::peer() const {
+  KvPeer peer = impl_->peer;
+  peer.curve_public_key = impl_->node->public_key();
+  return peer;
 }
 const std::string& PoolNode::fingerprint() const {
   return impl_->fingerprint;

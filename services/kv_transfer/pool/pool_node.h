@@ -56,7 +56,7 @@ class PoolNode {
   void Fetch(FetchCall call, std::function<void(absl::StatusOr<FetchAnswer>)> done);
   void Store(StoreCall call, std::function<void(absl::StatusOr<StoreAnswer>)> done);
 
-  const KvPeer& peer() const;  // where the handoff reaches it
+  KvPeer peer() const;  // where the handoff reaches it; its key changes with the process's identity
   const std::string& fingerprint() const;
   const KvLayout& layout() const;
   PoolStatus Status() const;

@@ -112,7 +112,7 @@ FakeWorker::FakeWorker(const std::string& pool, const std::string& fingerprint) 
   client_ = std::make_unique<PoolClient>(PoolClientOptions{.endpoint = pool,
                                                            .fingerprint = fingerprint,
                                                            .layout = kPoolTestLayout,
-                                                           .self = self,
+                                                           .self = [self] { return self; },
                                                            .call_time = absl::Seconds(1)},
                                          &clock_);
 }

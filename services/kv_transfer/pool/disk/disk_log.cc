@@ -102,12 +102,12 @@ absl::StatusOr<RecoveredLog> DiskLog::Recover(uint64_t max_segments) {
   absl::flat_hash_map<BlockHash, RecordName> latest;
   for (const uint64_t segment : segments) {
     std::vector<RecordName> found;
-    if (log.segments < max_segments) BATON_RETURN_IF_ERROR(ReadSegment(segment, &log, &found));
+    if (log.segments.size() < max_segments) BATON_RETURN_IF_ERROR(ReadSegment(segment, &log, &found));
     if (found.empty()) {
       BATON_RETURN_IF_ERROR(Drop(segment));
       continue;
     }
-    ++log.segments;
+    log.segments.push_back(segment);
     for (const RecordName& name : found) {
       RecordName& kept = latest[name.key];
       if (kept.sequence < name.sequence) kept = name;

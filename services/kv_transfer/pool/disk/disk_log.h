@@ -22,7 +22,8 @@ struct RecoveredLog {
   std::vector<RecordName> blocks;  // of each key the latest record, oldest first
   uint64_t next_segment = 1;
   uint64_t next_sequence = 1;
-  uint64_t segments = 0, refused = 0;  // records that are not ours, or torn
+  std::vector<uint64_t> segments;  // all that were kept, also those whose blocks all have later records
+  uint64_t refused = 0;            // records that are not ours, or torn
 };
 
 class DiskLog {

@@ -73,14 +73,16 @@ class Service final : public v1::Pool::CallbackService {
   grpc::ServerUnaryReactor* Attach(grpc::CallbackServerContext* context, const v1::AttachRequest* request,
                                    v1::AttachResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    const auto node = host_->Attach(request->fingerprint(), FromProto(request->layout()));
-    if (node.ok()) {
-      const KvPeer& peer = (*node)->peer();
-      response->mutable_peer()->set_endpoint(peer.endpoint);
-      response->mutable_peer()->set_curve_public_key(peer.curve_public_key);
-      ToProto(peer.epoch, response->mutable_peer()->mutable_epoch());
-    }
-    reactor->Finish(ToGrpc(node.status()));
+    host_->Attach(request->fingerprint(), FromProto(request->layout()),
+                  [reactor, response](const absl::StatusOr<std::shared_ptr<PoolNode>>& node) {
+                    if (node.ok()) {
+                      const KvPeer peer = (*node)->peer();
+                      response->mutable_peer()->set_endpoint(peer.endpoint);
+                      response->mutable_peer()->set_curve_public_key(peer.curve_public_key);
+                      ToProto(peer.epoch, response->mutable_peer()->mutable_epoch());
+                    }
+                    reactor->Finish(ToGrpc(node.status()));
+                  });
     return reactor;
   }
 

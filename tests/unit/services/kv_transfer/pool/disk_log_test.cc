@@ -78,7 +78,7 @@ TEST_F(DiskLogTest, FindsAfterARestartWhatWasWritten) {
   DiskLog log = *OpenLog(disk_);
   const RecoveredLog found = *log.Recover(kSegments);
   ASSERT_EQ(found.blocks.size(), 6u);
-  EXPECT_EQ(found.segments, 2u);
+  EXPECT_EQ(found.segments.size(), 2u);
   EXPECT_EQ(found.refused, 0u);
   for (size_t i = 0; i < 6; ++i) {
     EXPECT_EQ(found.blocks[i].key, Key(i + 1));
@@ -93,6 +93,20 @@ TEST_F(DiskLogTest, DropsTheOldestSegmentsFirst) {
   const RecoveredLog found = *OpenLog(disk_)->Recover(kSegments);
   EXPECT_EQ(found.blocks.size(), static_cast<size_t>(kSlots * (kSegments - 1) + 1));
   EXPECT_EQ(found.blocks.front().key, Key(kSlots + 1));
+}
+
+TEST_F(DiskLogTest, SegmentsWhoseBlocksWereAllWrittenAgainAreDroppedInTheirTurn) {
+  Fill(kSlots);
+  Fill(kSlots);
+  DiskLog log = *OpenLog(disk_);
+  const RecoveredLog found = *log.Recover(kSegments);
+  EXPECT_EQ(found.blocks.size(), static_cast<size_t>(kSlots));
+  EXPECT_EQ(found.segments.size(), 2u);
+  DiskBooks books(kSlots, kSegments);
+  books.Recover(found);
+  EXPECT_EQ(books.segments(), 2);
+  for (uint64_t i = 0; i < 2 * kSlots; ++i) ASSERT_EQ(WriteKey(log, books, Key(50 + i)), absl::OkStatus());
+  EXPECT_EQ(disk_.files().size(), 1u + kSegments) << "the id, and no segment too many";
 }
 
 TEST_F(DiskLogTest, RefusesAnotherFingerprintAndAnotherPool) {
@@ -149,7 +163,7 @@ TEST_F(DiskLogTest, ShortReadsAreDataLossAndFailuresAreTold) {
 struct Story {
   FaultyDisk disk;
   std::mt19937_64 random;
-  uint64_t next_key = 0;
+  uint64_t next_key = 0, keys = 64;  // with few keys, whole segments are superseded
   int found = 0, killed_writing = 0;
 
   // One life of a process that writes on whatever the life before left, and is killed: in `writing` among its
@@ -170,7 +184,8 @@ struct Story {
     DiskBooks books(kSlots, kSegments);
     books.Recover(*recovered);
     if (writing) disk.KillAfter(static_cast<int>(random() % 60), how);
-    while (WriteKey(*log, books, Key(++next_key % 64 + 1)).ok()) {
+    while (WriteKey(*log, books, Key(++next_key % keys + 1)).ok()) {
+      ASSERT_LE(disk.files().size(), 1u + kSegments) << "a segment that nobody drops";
     }
     killed_writing += disk.dead();
   }
@@ -180,7 +195,10 @@ TEST(DiskKillTest, TenThousandKillsServeNoTornOrStaleBlock) {
   std::mt19937_64 random(2026);
   int found = 0, killed_writing = 0;
   for (int n = 0; killed_writing < 10000; ++n) {
-    Story story{.disk = FaultyDisk(random()), .random = std::mt19937_64(random()), .next_key = random() % 64};
+    Story story{.disk = FaultyDisk(random()),
+                .random = std::mt19937_64(random()),
+                .next_key = random() % 64,
+                .keys = n % 2 == 0 ? 64u : 6u};
     for (int life = 0; life < 24; ++life) {
       story.LiveAndDie(life % 6 != 5);
       if (testing::Test::HasFatalFailure()) FAIL() << "story " << n << ", life " << life;
