@@ -22,10 +22,12 @@ constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
 }  // namespace
 
 WireResult PeerLink::Post(ReadBatch batch) {
-  if (path_ != nullptr && path_->broken()) state_ = State::kNew;
+  if (path_ != nullptr && path_->broken()) Broke();
   if (state_ == State::kFailed && host_->Now() >= look_again_) state_ = State::kNew;
+  if (MayReturn()) state_ = State::kNew;
   if ((state_ == State::kReady || state_ == State::kFailed) && OfAnotherLife(batch)) {
     state_ = State::kNew;
+    lost_.reset();
     wait_ = absl::ZeroDuration();
   }
   if (state_ == State::kReady && path_ == nullptr) return host_->PostInline(std::move(batch));
@@ -38,6 +40,19 @@ WireResult PeerLink::Post(ReadBatch batch) {
   if (waiting_.size() >= kMaxWaiting) return WireResult::kBusy;
   waiting_.push_back(std::move(batch));
   return WireResult::kOk;
+}
+
+void PeerLink::Broke() {
+  if (state_ == State::kReady && !lost_.has_value()) lost_ = kind_;
+  state_ = State::kNew;
+}
+
+bool PeerLink::MayReturn() const {
+  return state_ == State::kReady && lost_.has_value() && posted_.empty() && host_->Now() >= look_again_;
+}
+
+absl::Duration PeerLink::NextWait() const {
+  return std::min(std::max(kFirstWait, 2 * wait_), host_->options().look_again);
 }
 
 bool PeerLink::OfAnotherLife(const ReadBatch& batch) const {
@@ -141,7 +156,9 @@ void PeerLink::ProbeDone(const absl::Status& status) {
 
 void PeerLink::Ready() {
   state_ = State::kReady;
-  wait_ = absl::ZeroDuration();
+  if (lost_.has_value() && kind_ <= *lost_) lost_.reset();  // from the best to the last
+  wait_ = lost_.has_value() ? NextWait() : absl::ZeroDuration();
+  look_again_ = host_->Now() + wait_;
   changed_ = true;
   round_trip_ = absl::InfiniteDuration();
   trips_left_ = process_.empty() ? 0 : kTrips;
@@ -164,7 +181,7 @@ void PeerLink::Fail(absl::Status why) {
   changed_ = true;
   path_.reset();
   why_ = std::move(why);
-  wait_ = std::min(std::max(kFirstWait, 2 * wait_), host_->options().look_again);
+  wait_ = NextWait();
   look_again_ = host_->Now() + wait_;
 }
 
@@ -202,7 +219,7 @@ bool PeerLink::Progress(std::vector<ReadDone>* done) {
     if (path_ != nullptr && path_->broken()) {
       if (state_ == State::kProbing) ProbeDone(absl::UnavailableError("the connection broke"));
       if (state_ == State::kReady) {
-        state_ = State::kNew;
+        Broke();
         Drop(absl::UnavailableError("the connection broke"), done);
       }
     }

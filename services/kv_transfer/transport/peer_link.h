@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "services/kv_transfer/transport/byte_path.h"
@@ -57,6 +58,11 @@ class PeerLink {
   enum class State { kNew, kProbing, kReady, kFailed };
   // Whether it is to be read from another life of the peer than the one that was chosen for.
   bool OfAnotherLife(const ReadBatch& batch) const;
+  // Whether it is time to see if the way that broke is there again. Only while nothing is under way on the
+  // one that took its place.
+  bool MayReturn() const;
+  void Broke();  // the path
+  absl::Duration NextWait() const;
   void Choose(const std::string& remote_key);
   bool Try(WireChoice kind, const WireKey& key);
   void StartProbe();
@@ -79,10 +85,11 @@ class PeerLink {
   std::unique_ptr<BytePath> path_;  // none: kZmq
   std::vector<uint64_t> posted_;    // on the path
   std::deque<ReadBatch> waiting_;
-  std::string tried_;  // in words
+  std::string tried_;               // in words
+  std::optional<WireChoice> lost_;  // was ready and broke; what is ready now is second best
   absl::Status why_;
   MonoTime look_again_;
-  absl::Duration wait_;  // after the last of the failures that came one after the other
+  absl::Duration wait_;  // after the last of the failures, or second bests, that came one after the other
 
   uint64_t probe_tag_ = 0;
   int probes_left_ = 0;
