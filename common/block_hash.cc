@@ -17,6 +17,11 @@ Id128 Blake2b(const void* data, size_t size, const void* key, size_t key_size) {
 
 }  // namespace
 
+Id128 CacheSalt(absl::string_view tenant) {
+  static constexpr char kWhat[] = "baton cache salt";
+  return tenant.empty() ? Id128() : Blake2b(tenant.data(), tenant.size(), kWhat, sizeof(kWhat) - 1);
+}
+
 BlockHash RootBlockHash(absl::string_view fingerprint, const Id128& salt) {
   return Blake2b(fingerprint.data(), fingerprint.size(), &salt, sizeof(salt));
 }

@@ -12,6 +12,8 @@
 
 namespace baton {
 
+// A tenant's salt from what it calls itself; empty for "".
+Id128 CacheSalt(absl::string_view tenant);
 // The parent of a sequence's first block.
 BlockHash RootBlockHash(absl::string_view fingerprint, const Id128& salt);
 // The block of `tokens` that follows `parent`.

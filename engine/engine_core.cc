@@ -164,6 +164,7 @@ void EngineCore::Impl::Handle(AdoptCommand& command, MonoTime) {
                                                                   " is not in the vocabulary")));
   }
   sequence->computed = sequence->length();
+  sequence->indexable &= command.exact;
   IndexBlocks(sequence);
   Enqueue(sequence, Phase::kRunning);
   AppendToken(sequence, TokenEvent{.id = sequence->id, .token = command.first_token});

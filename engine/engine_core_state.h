@@ -39,7 +39,7 @@ struct Sequence {
 
   std::vector<BlockHash> hashes;  // of the first full blocks of spec.tokens, as far as they were needed
   int64_t indexed = 0;            // leading blocks of `pages` that the prefix index names
-  bool indexable = true;          // until a block turns out to be named by another page
+  bool indexable = true;          // until a block is named by another page, or is not what we would compute
 
   TokenHistory history;  // kept only if the sampling parameters look at it
 

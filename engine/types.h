@@ -68,6 +68,7 @@ struct ReserveCommand {
 struct AdoptCommand {
   SeqId id;
   TokenId first_token;
+  bool exact = true;  // false: not what this engine would have computed; then no other sequence shares it
 };
 // The handoff was *lost*. If fenced, no late read can touch the pages and they are reused for the recompute;
 // otherwise they are quarantined until FencedCommand and others are taken. The sequence goes on as if served

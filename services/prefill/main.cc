@@ -21,6 +21,10 @@ ABSL_FLAG(std::string, address_file, "", "JSON file to write once ready: name, r
 ABSL_FLAG(std::string, log_level, "info", "trace, debug, info, warn, error or off.");
 ABSL_FLAG(std::string, kv_pool, "", "HOST:PORT or unix:PATH of this node's KV pool (baton-kv); empty: none.");
 ABSL_FLAG(std::string, kv_dtype, "f16", "How keys and values are stored: f16, bf16 or f32.");
+ABSL_FLAG(
+    bool, accept_inexact_kv, false,
+    "Give and take keys and values also where the other worker's weights, kernels or --kv_dtype differ: "
+    "such answers are marked inexact. Both workers must want it; without it they are never paired.");
 ABSL_FLAG(bool, kv_curve, true,
           "Encrypt handoffs, and prove the owner's identity to readers, with CURVE keys made at start. Bytes "
           "over RDMA, --kv_wire=ucx and --kv_wire=tcp are in the clear all the same.");
@@ -72,6 +76,7 @@ int main(int argc, char** argv) {
                            .name = absl::GetFlag(FLAGS_name),
                            .kv_pool = absl::GetFlag(FLAGS_kv_pool),
                            .kv_dtype = absl::GetFlag(FLAGS_kv_dtype),
+                           .accept_inexact_kv = absl::GetFlag(FLAGS_accept_inexact_kv),
                            .address_file = absl::GetFlag(FLAGS_address_file),
                            .kv_curve = absl::GetFlag(FLAGS_kv_curve),
                            .kv_key = absl::GetFlag(FLAGS_kv_key),

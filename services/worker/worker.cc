@@ -115,7 +115,8 @@ struct Worker::Impl {
              .kv = {.curve_public_key = wire->public_key(), .epoch = RandomId128()},
              .layout = first.kv_layout(),
              .max_context = first.max_context(),
-             .ranks = static_cast<uint32_t>(runners.size())};
+             .ranks = static_cast<uint32_t>(runners.size()),
+             .accepts_inexact = options.handoff.inexact};
     HandoffOptions handoff = options.handoff;
     handoff.fingerprint = facts.fingerprint;
     BATON_ASSIGN_OR_RETURN(

@@ -49,6 +49,7 @@ struct WorkerFacts {
   KvLayout layout;
   int64_t max_context = 0;
   uint32_t ranks = 0;
+  bool accepts_inexact = false;  // KV of other fingerprints is given and taken
 };
 
 struct WorkerStatus {

@@ -160,6 +160,7 @@ void ToProto(const CallEvent& event, const Epoch& epoch, v1::DecodeEvent* out) {
   } else if (const auto* finished = std::get_if<DecodeFinished>(&event)) {
     out->mutable_finished()->set_reason(ToProto(finished->reason));
     out->mutable_finished()->set_kv(ToProto(finished->kv));
+    out->mutable_finished()->set_inexact(finished->inexact);
   }
 }
 
@@ -229,6 +230,7 @@ void ToProto(const WorkerFacts& facts, v1::WorkerInfo* out) {
   ToProto(facts.kv.epoch, out->mutable_kv()->mutable_epoch());
   out->set_page_tokens(static_cast<uint32_t>(facts.layout.PageTokens()));
   out->set_max_context(static_cast<uint64_t>(facts.max_context));
+  out->set_accepts_inexact_kv(facts.accepts_inexact);
   out->set_kv_bytes_per_token(facts.layout.AtomBytes() / kAtomTokens);
 }
 

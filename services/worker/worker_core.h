@@ -44,6 +44,7 @@ struct WorkerCounters {
   uint64_t admitted = 0, refused = 0, superseded = 0, too_slow = 0, broken = 0, out_of_time = 0;
   uint64_t finished = 0, failed = 0;
   uint64_t pulled_held = 0, pulled_lost = 0, owned_held = 0, owned_lost = 0;
+  uint64_t pulled_inexact = 0;  // among pulled_held
 };
 
 struct DrainState {
@@ -129,6 +130,7 @@ class WorkerCore {
     bool cancelled = false;   // decode, fetch: PullCancel was sent
     bool unserved = false;    // refused before anything was emitted
     bool lost = false;        // decode, fetch: PullLost came
+    bool inexact = false;     // decode: what was pulled is of another fingerprint or dtype
 
     HandoffId handoff() const { return {stream, attempt}; }
   };

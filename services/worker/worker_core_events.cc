@@ -49,7 +49,7 @@ void WorkerCore::On(SeqId seq, Job& job, TokenEvent& event, MonoTime now) {
   Emit(job, GeneratedToken{event.position, event.token, event.logprob, std::move(event.top)});
   if (!over) return;
   ++counters_.finished;
-  Emit(job, DecodeFinished{event.finish, job.outcome});
+  Emit(job, DecodeFinished{event.finish, job.outcome, job.inexact});
   Abandon(seq, job, absl::OkStatus(), now);
 }
 
@@ -137,7 +137,11 @@ void WorkerCore::On(SeqId seq, Job& job, const OwnEnded& event, MonoTime now) {
 void WorkerCore::On(SeqId seq, Job& job, const PullHeld& event, MonoTime now) {
   if (job.lost) return;
   ++counters_.pulled_held;
+  counters_.pulled_inexact += event.inexact;
   EndReads(job);
+  // A cache names its blocks by our fingerprint: what others computed has no place there.
+  if (job.kind == CallKind::kFetch && job.state == State::kPulling && event.inexact)
+    return FinishFetch(seq, job, KvOutcome::kLost, "the owner's blocks are of another fingerprint", now);
   if (job.kind == CallKind::kFetch && job.state == State::kPulling)
     return FinishFetch(seq, job, KvOutcome::kHeld, "", now);
   const bool is_token = event.first_token >= 0 && event.first_token < options_.vocab_size;
@@ -148,7 +152,8 @@ void WorkerCore::On(SeqId seq, Job& job, const PullHeld& event, MonoTime now) {
   } else if (job.state == State::kPulling) {
     job.state = State::kRunning;
     job.outcome = KvOutcome::kHeld;
-    Engine(job, AdoptCommand{seq, event.first_token});
+    job.inexact = event.inexact;
+    Engine(job, AdoptCommand{seq, event.first_token, !event.inexact});
   } else {
     Engine(job, FencedCommand{seq});
   }

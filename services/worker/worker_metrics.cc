@@ -119,6 +119,9 @@ void CollectCalls(const WorkerStatus& status, MetricSnapshot& out) {
       .Add(static_cast<double>(counters.too_slow), {{"result", "too_slow"}})
       .Add(static_cast<double>(counters.out_of_time), {{"result", "out_of_time"}})
       .Add(static_cast<double>(status.drain.cut_off), {{"result", "cut_off"}});
+  out.Counter("baton_handoffs_inexact_total",
+              "Handoffs held by their reader of KV that was computed or stored otherwise")
+      .Add(static_cast<double>(counters.pulled_inexact));
   out.Counter("baton_superseded_total", "Attempts refused or ended for a higher one")
       .Add(static_cast<double>(counters.superseded));
   out.Gauge("baton_draining", "1 while the worker drains").Add(status.drain.draining ? 1 : 0);

@@ -136,6 +136,7 @@ absl::StatusOr<WorkerPlan> PlanWorker(WorkerRole role, const WorkerSettings& set
 
   plan.worker.name = settings.name.empty() ? absl::StrCat(short_role, "-", getpid()) : settings.name;
   plan.worker.model = ModelName(settings.model);
+  plan.worker.handoff.inexact = settings.accept_inexact_kv;
   plan.worker.core.role = role;
   plan.worker.core.emission_buffer = settings.emission_buffer;
   plan.worker.engine.token_budget = settings.token_budget;

@@ -24,6 +24,7 @@ struct WorkerSettings {
   std::string name;
   std::string kv_pool;  // HOST:PORT or unix:PATH of the node's KV pool; empty: none
   std::string kv_dtype = "f16";
+  bool accept_inexact_kv = false;
   std::string address_file;
   bool kv_curve = true;
   std::string kv_key, kv_allowed_keys;  // files; both or none

@@ -81,6 +81,7 @@ struct GeneratedToken {
 struct DecodeFinished {
   FinishReason reason = FinishReason::kNone;
   KvOutcome kv = KvOutcome::kUnspecified;
+  bool inexact = false;  // what was pulled was computed or stored otherwise than here
 };
 struct PrefillFirstToken {
   GeneratedToken token;

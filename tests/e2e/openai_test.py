@@ -128,6 +128,23 @@ class OpenAiTest(unittest.TestCase):
         self.complete(prompt="A prompt that nobody has asked before: " + "relay race, " * 30)
         wait_for(lambda: self.held() > before, "a handoff that was held", seconds=20)
 
+    def test_another_tenants_salt_finds_nothing(self):
+        prompt = "What a tenant has asked before is nobody else's: " + "round and round, " * 20
+
+        def cached(salt):
+            body = {} if salt is None else {"cache_salt": salt}
+            return self.complete(prompt=prompt, max_tokens=2, extra_body=body).usage.prompt_tokens_details.cached_tokens
+
+        self.assertEqual(cached("first"), 0)
+        wait_for(lambda: cached("first") > 0, "the prompt to be cached where it is asked for again", 20)
+        self.assertEqual(cached("second"), 0)
+        self.assertEqual(cached(None), 0)
+        wait_for(lambda: cached(None) > 0, "the prompt without a salt to be cached", 20)
+        self.assertEqual(cached("third"), 0)
+        for bad in ("", 7, "x" * 300):
+            with self.subTest(bad=bad), self.assertRaises(openai.BadRequestError):
+                cached(bad)
+
     @staticmethod
     def held():
         total = 0

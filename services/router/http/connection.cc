@@ -32,7 +32,9 @@ class Exchange final : public HttpExchange {
   ~Exchange() override { connection_->Abandon(number_); }
   void Post(std::function<void()> task) override { connection_->Post(std::move(task)); }
   void Respond(HttpResponse response) override { connection_->Respond(number_, std::move(response)); }
-  void StartStream(absl::string_view type) override { connection_->StartStream(number_, type); }
+  void StartStream(absl::string_view type, const HttpHeaders& headers) override {
+    connection_->StartStream(number_, type, headers);
+  }
   bool Write(absl::string_view data) override { return connection_->Write(number_, data); }
   void EndStream(bool clean) override { connection_->EndStream(number_, clean); }
   void OnClosed(std::function<void(HttpClose)> callback) override {
@@ -228,12 +230,13 @@ void Connection::Respond(uint64_t number, HttpResponse response) {
   Send(std::move(head));
 }
 
-void Connection::StartStream(uint64_t number, absl::string_view content_type) {
+void Connection::StartStream(uint64_t number, absl::string_view content_type, const HttpHeaders& headers) {
   if (!Open(number) || streaming_) return;
   streaming_ = true;
   keep_alive_ = keep_alive_ && chunked_;
   std::string head = ResponseHead(200, content_type, keep_alive_);
   head += "Cache-Control: no-cache\r\n";
+  for (const auto& [name, value] : headers) head += name + ": " + value + "\r\n";
   if (chunked_) head += "Transfer-Encoding: chunked\r\n";
   head += "\r\n";
   Send(std::move(head));

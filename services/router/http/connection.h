@@ -37,7 +37,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   // For the exchange numbered `number`; ignored if it is not the open one.
   void Post(std::function<void()> task);
   void Respond(uint64_t number, HttpResponse response);
-  void StartStream(uint64_t number, absl::string_view content_type);
+  void StartStream(uint64_t number, absl::string_view content_type, const HttpHeaders& headers);
   bool Write(uint64_t number, absl::string_view data);
   void EndStream(uint64_t number, bool clean);
   void OnClosed(uint64_t number, std::function<void(HttpClose)> callback);

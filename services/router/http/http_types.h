@@ -39,10 +39,12 @@ struct HttpRequest {
   std::string body;
 };
 
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
 struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
-  std::vector<std::pair<std::string, std::string>> headers;
+  HttpHeaders headers;
   std::string body;
   bool close = false;  // the connection, after it
 };
@@ -57,7 +59,7 @@ class HttpExchange {
   // Thread-safe: runs `task` later on the strand, even when the connection is gone.
   virtual void Post(std::function<void()> task) = 0;
   virtual void Respond(HttpResponse response) = 0;
-  virtual void StartStream(absl::string_view content_type) = 0;
+  virtual void StartStream(absl::string_view content_type, const HttpHeaders& headers) = 0;
   // False if the client reads too slowly and the send buffer is full (`data` is then not taken).
   virtual bool Write(absl::string_view data) = 0;
   // `clean`: the client sees the body's end; else the connection just closes after what was written (before

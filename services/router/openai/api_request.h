@@ -33,6 +33,7 @@ struct ApiRequest {
   std::optional<uint64_t> seed;
   int32_t top_logprobs = -1;  // -1: no logprobs
   bool ignore_eos = false;
+  std::string cache_salt;  // prefixes are shared only among requests of the same; empty: among those of none
   bool return_token_ids = false;  // answers carry the generated tokens' ids beside their text
 };
 

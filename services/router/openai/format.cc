@@ -73,7 +73,7 @@ AnswerFormat::AnswerFormat(ApiKind kind, std::string id, int64_t created, std::s
 std::string AnswerFormat::Head(absl::string_view object) const {
   return absl::StrCat(R"({"id":)", JsonString(id_), R"(,"object":")", object, R"(","created":)", created_,
                       R"(,"model":)", JsonString(model_), R"(,"system_fingerprint":)",
-                      FinishJson(fingerprint_));
+                      FinishJson(fingerprint_), inexact_ ? R"(,"inexact":true)" : "");
 }
 
 std::string AnswerFormat::Logprobs(absl::Span<const TokenScore> scores) const {

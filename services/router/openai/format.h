@@ -48,6 +48,10 @@ class AnswerFormat {
                bool usage_in_stream);
   void set_fingerprint(std::string fingerprint) { fingerprint_ = std::move(fingerprint); }
 
+  // From now on heads carry "inexact":true.
+  void set_inexact() { inexact_ = true; }
+  bool inexact() const { return inexact_; }
+
   std::string Whole(absl::Span<const ChoiceResult> choices, const Usage& usage) const;
 
   // Events of one choice. Role is a chat's first; finish_reason empty: not finished.
@@ -68,6 +72,7 @@ class AnswerFormat {
   const bool logprobs_;
   const bool usage_in_stream_;
   std::string fingerprint_;
+  bool inexact_ = false;
 };
 
 }  // namespace baton::router

@@ -18,6 +18,7 @@ namespace json = boost::json;
 
 constexpr uint32_t kMaxStops = 16;
 constexpr size_t kMaxStopBytes = 1024;
+constexpr size_t kMaxSaltBytes = 256;
 constexpr size_t kMaxBiases = 1024;
 constexpr uint32_t kMaxStreams = 128;
 constexpr int64_t kMaxToken = INT32_MAX;
@@ -53,6 +54,16 @@ void ParseStopTokens(Fields& fields, ApiRequest& out) {
     const auto id = AsInteger(value, 0, kMaxToken);
     if (!id) return fields.Fail("stop_token_ids", "'stop_token_ids' must hold token ids", "invalid_value");
     out.stop_token_ids.push_back(static_cast<TokenId>(*id));
+  }
+}
+
+void ParseCacheSalt(Fields& fields, ApiRequest& out) {
+  if (fields.Get("cache_salt") == nullptr) return;
+  out.cache_salt = fields.String("cache_salt");
+  if (fields.error()) return;
+  if (out.cache_salt.empty() || out.cache_salt.size() > kMaxSaltBytes) {
+    fields.Fail("cache_salt", absl::StrCat("'cache_salt' must be a string of 1 to ", kMaxSaltBytes, " bytes"),
+                "invalid_value");
   }
 }
 
@@ -186,6 +197,7 @@ std::optional<ApiError> ParseRequest(ApiKind kind, absl::string_view body, const
   ParseStopTokens(fields, out);
   ParseSampling(fields, out);
   ParseLogprobs(fields, out);
+  ParseCacheSalt(fields, out);
   out.ignore_eos = fields.Bool("ignore_eos", false);
   out.return_token_ids = fields.Bool("return_token_ids", false);
   if (kind == ApiKind::kChat) {

@@ -33,18 +33,23 @@ auto DecodeCost(const RankView& rank, const PlacementRequest& request) {
                          rank.Backlog(), ~rank.free_pages, rank.placed, rank.ref);
 }
 
-auto PrefillCost(const RankView& rank, const PlacementRequest& request) {
-  return std::make_tuple(rank.suspect, Avoided(rank, request), rank.Backlog(), rank.Streams(),
-                         ~rank.free_pages, rank.placed, rank.ref);
+bool Differ(const RankView& prefill, const RankView& decode) {
+  return prefill.fingerprint != decode.fingerprint;
+}
+
+auto PrefillCost(const RankView& rank, const RankView& decode, const PlacementRequest& request) {
+  return std::make_tuple(Differ(rank, decode), rank.suspect, Avoided(rank, request), rank.Backlog(),
+                         rank.Streams(), ~rank.free_pages, rank.placed, rank.ref);
 }
 
 const RankView* PickPrefill(absl::Span<const RankView> ranks, const PlacementRequest& request,
                             const RankView& decode) {
   const RankView* best = nullptr;
   for (const RankView& rank : ranks) {
-    if (!Open(rank, WorkerRole::kPrefill) || rank.fingerprint != decode.fingerprint) continue;
-    if (!EverFits(rank, request)) continue;
-    if (best == nullptr || PrefillCost(rank, request) < PrefillCost(*best, request)) best = &rank;
+    if (!Open(rank, WorkerRole::kPrefill) || !EverFits(rank, request)) continue;
+    if (Differ(rank, decode) && !(rank.accepts_inexact && decode.accepts_inexact)) continue;
+    if (best == nullptr || PrefillCost(rank, decode, request) < PrefillCost(*best, decode, request))
+      best = &rank;
   }
   return best;
 }
@@ -80,7 +85,10 @@ absl::StatusOr<Placement> PlaceLeastLoaded(const PlacementConfig& config, absl::
   Placement placement{.decode = decode->ref, .prefill = std::nullopt};
   const uint32_t uncached = request.prompt_tokens - std::min(request.prompt_tokens, request.cached_tokens);
   if (uncached < config.direct_below_tokens) return placement;
-  if (const RankView* prefill = PickPrefill(ranks, request, *decode)) placement.prefill = prefill->ref;
+  if (const RankView* prefill = PickPrefill(ranks, request, *decode)) {
+    placement.prefill = prefill->ref;
+    placement.inexact = Differ(*prefill, *decode);
+  }
   return placement;
 }
 

@@ -35,7 +35,8 @@ struct RankView {
   bool draining = false;
   bool suspect = false;  // has fallen silent: used only if no other is left
   std::string fingerprint;
-  uint64_t page_tokens = 0;  // 0: unknown, then pages are not judged
+  bool accepts_inexact = false;  // KV of other fingerprints, given and taken
+  uint64_t page_tokens = 0;      // 0: unknown, then pages are not judged
   uint64_t total_pages = 0;
   uint64_t max_context = 0;  // 0: unknown
   // As last reported.
@@ -69,10 +70,12 @@ struct PlacementRequest {
 struct Placement {
   RankRef decode;
   std::optional<RankRef> prefill;  // absent: decode computes the prompt
+  bool inexact = false;            // the two compute other numbers
 };
 
 // Errors: Unavailable if no healthy, undrained decode rank is known; InvalidArgument if the request fits none
-// of them. A prefill rank is paired only with a decode rank of an equal fingerprint.
+// of them. A prefill rank is paired only with a decode rank of an equal fingerprint, or, if there is none,
+// with one of another where both accept that.
 absl::StatusOr<Placement> PlaceLeastLoaded(const PlacementConfig& config, absl::Span<const RankView> ranks,
                                            const PlacementRequest& request);
 

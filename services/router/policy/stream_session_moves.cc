@@ -13,6 +13,8 @@ absl::Status StreamSession::CanMove() const {
   if (state_ != State::kRunning || !decoding_) {
     return absl::FailedPreconditionError("the stream has not begun to decode yet");
   }
+  if (placement_.inexact)
+    return absl::FailedPreconditionError("the stream is inexact: elsewhere it would go on otherwise");
   return absl::OkStatus();
 }
 

@@ -94,6 +94,7 @@ std::vector<RankView> WorkerTable::Ranks() const {
                     .draining = state.draining,
                     .suspect = state.silent,
                     .fingerprint = state.facts.fingerprint,
+                    .accepts_inexact = state.facts.accepts_inexact,
                     .page_tokens = state.facts.page_tokens,
                     .total_pages = rank.pages.total(),
                     .max_context = state.facts.max_context,

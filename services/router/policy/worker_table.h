@@ -49,6 +49,7 @@ struct WorkerFacts {  // constant for an epoch
   KvEndpoint kv;
   uint32_t page_tokens = 0;
   uint64_t max_context = 0;
+  bool accepts_inexact = false;  // KV of other fingerprints
 };
 
 // One Watch event as plain data.

@@ -42,6 +42,7 @@ void SetSpec(const GenerateSpec& spec, const CallParameters& parameters, v1::Gen
   out->set_max_tokens(spec.max_tokens);
   out->mutable_stop_tokens()->Add(spec.stop_tokens.begin(), spec.stop_tokens.end());
   out->set_ignore_eos(spec.ignore_eos);
+  SetId(spec.cache_salt, out->mutable_cache_salt());
   if (spec.top_logprobs >= 0) out->set_top_logprobs(static_cast<uint32_t>(spec.top_logprobs));
   out->set_timeout_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(parameters.timeout)));
 }
@@ -58,6 +59,7 @@ void SetMove(const MoveParameters& parameters, v1::PrefixMove* out) {
   out->mutable_attempt()->set_claim(parameters.round.claim);
   out->mutable_attempt()->set_n(parameters.round.n);
   out->mutable_tokens()->Add(parameters.tokens.begin(), parameters.tokens.end());
+  SetId(parameters.cache_salt, out->mutable_cache_salt());
   out->set_timeout_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(parameters.timeout)));
 }
 
@@ -148,7 +150,8 @@ std::optional<DecodeMessage> FromProto(const v1::DecodeEvent& event) {
     case v1::DecodeEvent::kToken:
       return TokenMessage{GetToken(event.token())};
     case v1::DecodeEvent::kFinished:
-      return FinishedMessage{GetFinish(event.finished().reason()), GetOutcome(event.finished().kv())};
+      return FinishedMessage{GetFinish(event.finished().reason()), GetOutcome(event.finished().kv()),
+                             event.finished().inexact()};
     default:
       return std::nullopt;
   }
@@ -196,7 +199,8 @@ std::optional<WatchMessage> FromProto(const v1::WatchEvent& event) {
                   .fingerprint = info.fingerprint(),
                   .kv = {info.kv().endpoint(), info.kv().curve_public_key(), GetId(info.kv().epoch())},
                   .page_tokens = info.page_tokens(),
-                  .max_context = info.max_context()};
+                  .max_context = info.max_context(),
+                  .accepts_inexact = info.accepts_inexact_kv()};
   for (const v1::RankLoad& rank : event.ranks()) {
     const v1::Pages& pages = rank.pages();
     report.ranks.push_back({.rank = rank.rank(),

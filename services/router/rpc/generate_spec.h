@@ -35,6 +35,7 @@ struct GenerateSpec {
   std::vector<TokenId> stop_tokens;  // EOS included, unless it is to be ignored
   bool ignore_eos = false;           // as workers know it: stop_tokens end nothing; only if there are none
   int32_t top_logprobs = -1;         // -1: none
+  Id128 cache_salt;                  // prefix blocks are shared only within equal ones; empty: nobody's
 };
 
 }  // namespace baton::router

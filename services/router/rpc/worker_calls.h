@@ -35,6 +35,7 @@ struct TokenMessage {
 struct FinishedMessage {
   StreamFinish reason = StreamFinish::kNone;
   HandoffOutcome kv = HandoffOutcome::kUnknown;
+  bool inexact = false;  // the KV was another fingerprint's
 };
 struct FirstTokenMessage {
   StreamToken token;
@@ -74,6 +75,7 @@ struct MoveParameters {
   Id128 id;
   Attempt round;
   std::vector<TokenId> tokens;
+  Id128 cache_salt;
   uint32_t rank = 0;  // of the worker called
   absl::Duration timeout = absl::Seconds(15);
 };

@@ -57,8 +57,12 @@ bool Answer::Finish(uint32_t choice, TextPiece last, std::string reason) {
   return (last.empty() || Send(choice, last, "")) && Send(choice, {}, reason);
 }
 
+HttpHeaders Answer::Headers() const {
+  return format_.inexact() ? HttpHeaders{{"Baton-Inexact", "true"}} : HttpHeaders{};
+}
+
 bool Answer::Send(uint32_t choice, const TextPiece& piece, absl::string_view reason) {
-  if (!started_) exchange_->StartStream("text/event-stream; charset=utf-8");
+  if (!started_) exchange_->StartStream("text/event-stream; charset=utf-8", Headers());
   started_ = true;
   std::string events;
   if (kind_ == ApiKind::kChat && !role_sent_[choice]) events = format_.RoleEvent(choice);
@@ -68,7 +72,7 @@ bool Answer::Send(uint32_t choice, const TextPiece& piece, absl::string_view rea
 }
 
 void Answer::Complete(const Usage& usage) {
-  if (!stream_) return exchange_->Respond({.body = format_.Whole(results_, usage)});
+  if (!stream_) return exchange_->Respond({.headers = Headers(), .body = format_.Whole(results_, usage)});
   std::string events = include_usage_ ? format_.UsageEvent(usage) : std::string();
   events.append(kDoneEvent.data(), kDoneEvent.size());
   exchange_->EndStream(exchange_->Write(events));

@@ -22,6 +22,9 @@ class Answer {
          size_t choices);
 
   void set_fingerprint(const std::string& fingerprint) { format_.set_fingerprint(fingerprint); }
+  // Other workers than these alone would say otherwise (docs/exactness.md): what is sent from now on says so,
+  // and the header if it is still to come.
+  void MarkInexact() { format_.set_inexact(); }
   // False: the client reads too slowly.
   bool Add(uint32_t choice, TextPiece piece);
   bool Finish(uint32_t choice, TextPiece last, std::string reason);
@@ -34,6 +37,7 @@ class Answer {
   uint64_t held_bytes() const { return held_bytes_; }  // of an answer not streamed, about
 
  private:
+  HttpHeaders Headers() const;
   bool Send(uint32_t choice, const TextPiece& piece, absl::string_view reason);
 
   const std::shared_ptr<HttpExchange> exchange_;

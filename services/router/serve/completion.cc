@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/block_hash.h"
 
 namespace baton::router {
 namespace {
@@ -106,7 +107,8 @@ GenerateSpec Completion::SpecFor(size_t prompt, uint32_t choice) const {
                     .max_tokens = tokens_.max_tokens[prompt],
                     .stop_tokens = request_.stop_token_ids,
                     .ignore_eos = request_.ignore_eos && request_.stop_token_ids.empty(),
-                    .top_logprobs = request_.top_logprobs};
+                    .top_logprobs = request_.top_logprobs,
+                    .cache_salt = CacheSalt(request_.cache_salt)};
   spec.sampling.seed = seed_;
   spec.sampling.choice_index = choice;
   if (request_.ignore_eos) return spec;
@@ -142,6 +144,7 @@ void Completion::OnStreamToken(uint32_t index, const StreamToken& token) {
   const MonoTime now = Now();
   if (choice.tokens++ == 0) {
     answer_->set_fingerprint(choice.driver->fingerprint());
+    if (choice.driver->inexact()) answer_->MarkInexact();
     context_.metrics->FirstToken(now - arrival_);
   } else {
     context_.metrics->NextToken(now - choice.last_token);
@@ -160,6 +163,10 @@ void Completion::OnStreamEnd(uint32_t index, const StreamEnd& end) {
   Choice& choice = *choices_[index];
   if (std::exchange(choice.ended, true)) return;
   context_.metrics->StreamEnded(choice.driver->session(), !end.status.ok());
+  if (choice.driver->inexact() && choice.tokens > 0) {
+    context_.metrics->Inexact();
+    answer_->MarkInexact();
+  }
   if (over_) return;
   if (!end.status.ok()) return Fail(ErrorForStatus(end.status));
   if (end.finish == StreamFinish::kNone) {

@@ -47,6 +47,8 @@ RouterMetrics::RouterMetrics(Metrics& metrics)
       not_moved_(Moves(metrics, "stayed")),
       fetches_held_(Fetches(metrics, "held")),
       fetches_lost_(Fetches(metrics, "lost")),
+      inexact_(metrics.Counter("baton_streams_inexact_total",
+                               "Streams whose prompt was computed by a worker of another fingerprint.")),
       disconnects_(metrics.Counter("baton_router_client_disconnects_total",
                                    "Clients that left before their answer's end.")),
       slow_readers_(metrics.Counter("baton_router_slow_readers_total",

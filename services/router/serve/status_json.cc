@@ -43,13 +43,14 @@ std::string WorkerJson(const std::string& endpoint, const WorkerState& state,
   const std::string list = absl::StrJoin(state.ranks, ",", [&](std::string* out, const RankReport& rank) {
     absl::StrAppend(out, RankJson(rank, OwnStreams(ranks, {state.worker, rank.rank})));
   });
-  return absl::StrCat(
-      R"({"name":)", JsonString(state.facts.name), R"(,"endpoint":)", JsonString(endpoint), R"(,"role":")",
-      RoleName(state.role), R"(","healthy":)", Bool(state.Usable() && !state.silent), R"(,"draining":)",
-      Bool(state.draining), R"(,"connected":)", Bool(state.connected), R"(,"silent":)", Bool(state.silent),
-      R"(,"epoch":")", state.epoch.ToHex(), R"(","model":)", JsonString(state.facts.model),
-      R"(,"fingerprint":)", JsonString(state.facts.fingerprint), R"(,"page_tokens":)",
-      state.facts.page_tokens, R"(,"max_context":)", state.facts.max_context, R"(,"ranks":[)", list, "]}");
+  return absl::StrCat(R"({"name":)", JsonString(state.facts.name), R"(,"endpoint":)", JsonString(endpoint),
+                      R"(,"role":")", RoleName(state.role), R"(","healthy":)",
+                      Bool(state.Usable() && !state.silent), R"(,"draining":)", Bool(state.draining),
+                      R"(,"connected":)", Bool(state.connected), R"(,"silent":)", Bool(state.silent),
+                      R"(,"epoch":")", state.epoch.ToHex(), R"(","model":)", JsonString(state.facts.model),
+                      R"(,"fingerprint":)", JsonString(state.facts.fingerprint), R"(,"accepts_inexact_kv":)",
+                      Bool(state.facts.accepts_inexact), R"(,"page_tokens":)", state.facts.page_tokens,
+                      R"(,"max_context":)", state.facts.max_context, R"(,"ranks":[)", list, "]}");
 }
 
 }  // namespace

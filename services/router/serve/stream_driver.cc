@@ -79,6 +79,7 @@ void StreamDriver::Do(const Place& place) {
   if (!placed.ok()) return Execute(session_.Placed(place.attempt, placed.status(), Now()));
   placed_ = *std::move(placed);
   fingerprint_ = placed_.fingerprint;
+  inexact_ = placed_.placement.inexact;
   Execute(session_.Placed(place.attempt, placed_.placement, Now()));
 }
 
@@ -150,6 +151,7 @@ void StreamDriver::OnDecode(Attempt attempt, const DecodeMessage& message) {
           },
           [&](const TokenMessage& token) { return session_.DecodeToken(attempt, token.token, now); },
           [&](const FinishedMessage& finished) {
+            inexact_ |= finished.inexact && attempt == session_.attempt();
             return session_.DecodeFinished(attempt, finished.reason, finished.kv, now);
           },
           [&](const EndedMessage& ended) { return session_.DecodeEnded(attempt, ended.status, now); },

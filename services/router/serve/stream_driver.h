@@ -58,7 +58,9 @@ class StreamDriver final : public MovableStream, public std::enable_shared_from_
   void Tick() { Execute(session_.Tick(Now())); }
 
   const StreamSession& session() const { return session_; }
-  const std::string& fingerprint() const { return fingerprint_; }  // of the last placement
+  // Of the last placement.
+  const std::string& fingerprint() const { return fingerprint_; }
+  bool inexact() const { return inexact_; }  // its two workers compute other numbers
 
  private:
   MonoTime Now() const { return cluster_.clock->Now(); }
@@ -100,6 +102,7 @@ class StreamDriver final : public MovableStream, public std::enable_shared_from_
   bool executing_ = false;
   PlacedStream placed_;
   std::string fingerprint_;
+  bool inexact_ = false;
   std::shared_ptr<Call> decode_;
   std::shared_ptr<Call> prefill_;
   // Of a move under way.

@@ -29,6 +29,7 @@ MoveParameters StreamDriver::Moving(uint32_t round, RankRef target,
   MoveParameters parameters{.id = move_id_,
                             .round = {.claim = session_.attempt().claim, .n = round},
                             .tokens = *spec_.prompt,
+                            .cache_salt = spec_.cache_salt,
                             .rank = target.rank};
   parameters.tokens.insert(parameters.tokens.end(), emitted.begin(), emitted.end());
   return parameters;

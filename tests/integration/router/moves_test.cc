@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 constexpr int kExhausted = 8;  // gRPC's RESOURCE_EXHAUSTED
 constexpr char kPath[] = "/baton/migrate";
 constexpr char kRequest[] = R"({"prompt":"some words to be moved about","max_tokens":300,"ignore_eos":true,
-  "return_token_ids":true})";
+  "return_token_ids":true,"cache_salt":"a tenant"})";
 
 FakePlan Slow() {
   FakePlan plan{.tokens = {}, .token_delay = absl::Milliseconds(4)};
@@ -72,6 +72,9 @@ TEST_F(MovesTest, AnOperatorMovesAStream) {
   EXPECT_EQ(fetch.tokens_size(), share.tokens_size() / 16 * 16);
   EXPECT_EQ(fetch.id().hi(), share.id().hi());
   EXPECT_NE(share.id().hi(), spec.stream().hi());
+  EXPECT_NE(spec.cache_salt().lo(), 0u);
+  EXPECT_EQ(share.cache_salt().lo(), spec.cache_salt().lo());
+  EXPECT_EQ(fetch.cache_salt().lo(), spec.cache_salt().lo());
   EXPECT_TRUE(source.WaitForCancelled(1));
   ExpectWholeAnswer();
 }

@@ -213,6 +213,22 @@ TEST(ReserveTest, AdoptGoesOnAfterTheFirstToken) {
   EXPECT_TRUE(h.AtRest());
 }
 
+TEST(ReserveTest, WhatIsAdoptedInexactlyServesNobodyElse) {
+  CoreHarness h;
+  const SequenceSpec spec = MakeSpec(RandomTokens(12, 40), 20);
+  const std::vector<TokenId> expected = Undisturbed({}, spec);
+  h.Handle(ReserveCommand{1, spec});
+  h.runner.Fill(spec.tokens, h[1].reserved->pages);
+  h.Handle(AdoptCommand{1, expected[0], /*exact=*/false});
+  h.RunUntilIdle();
+  EXPECT_EQ(h[1].tokens, expected);
+  EXPECT_EQ(Pages(h).cached, 0);
+  h.Handle(ReserveCommand{2, spec});
+  EXPECT_EQ(h[2].reserved->cached_tokens, 0);
+  h.Handle(CancelCommand{2, true});
+  EXPECT_TRUE(h.AtRest());
+}
+
 TEST(ReserveTest, AFirstTokenMayBeTheLast) {
   CoreHarness h;
   SequenceSpec spec = MakeSpec(RandomTokens(13, 10), 1);

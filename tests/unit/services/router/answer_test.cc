@@ -13,7 +13,10 @@ class RecordedExchange final : public HttpExchange {
  public:
   void Post(std::function<void()> task) override { task(); }
   void Respond(HttpResponse answer) override { response = std::move(answer); }
-  void StartStream(absl::string_view) override { streaming = true; }
+  void StartStream(absl::string_view, const HttpHeaders& with) override {
+    streaming = true;
+    headers = with;
+  }
   bool Write(absl::string_view data) override {
     if (full) return false;
     written.append(data.data(), data.size());
@@ -24,6 +27,7 @@ class RecordedExchange final : public HttpExchange {
   void SetAlarm(MonoTime, std::function<void()>) override {}
 
   HttpResponse response{.status = 0};
+  HttpHeaders headers;
   bool streaming = false;
   bool full = false;
   std::string written;
@@ -72,6 +76,27 @@ TEST(Answer, AbortWritesNoHead) {
   EXPECT_FALSE(at.exchange->streaming);
   EXPECT_EQ(at.exchange->response.status, 0);
   EXPECT_EQ(at.exchange->end, "broken");
+}
+
+TEST(Answer, AnInexactAnswerSaysSoInItsHeaderAndBody) {
+  const HttpHeaders marked = {{"Baton-Inexact", "true"}};
+  AnswerAt stream(true);
+  stream.answer->MarkInexact();
+  EXPECT_TRUE(stream.answer->Add(0, {.text = "a"}));
+  EXPECT_EQ(stream.exchange->headers, marked);
+  EXPECT_THAT(stream.exchange->written, HasSubstr(R"("inexact":true)"));
+  AnswerAt whole(false);
+  whole.answer->MarkInexact();
+  whole.answer->Complete({});
+  EXPECT_EQ(whole.exchange->response.headers, marked);
+  EXPECT_THAT(whole.exchange->response.body, HasSubstr(R"("inexact":true)"));
+  AnswerAt late(true);
+  EXPECT_TRUE(late.answer->Add(0, {.text = "a"}));
+  EXPECT_EQ(late.exchange->written.find("inexact"), std::string::npos);
+  EXPECT_TRUE(late.exchange->headers.empty());
+  late.answer->MarkInexact();
+  EXPECT_TRUE(late.answer->Finish(0, {}, "stop"));
+  EXPECT_THAT(late.exchange->written, HasSubstr(R"("inexact":true)"));
 }
 
 }  // namespace

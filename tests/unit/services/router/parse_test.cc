@@ -111,5 +111,15 @@ TEST(Parse, NotJson) {
   EXPECT_EQ(Refused(ApiKind::kChat, std::string(100, '[')).code, "invalid_json") << "too deep";
 }
 
+TEST(ParseCacheSalt, IsAShortStringOrAbsent) {
+  EXPECT_EQ(Parsed(ApiKind::kChat, Chat("")).cache_salt, "");
+  EXPECT_EQ(Parsed(ApiKind::kChat, Chat(R"(,"cache_salt":null)")).cache_salt, "");
+  EXPECT_EQ(Parsed(ApiKind::kChat, Chat(R"(,"cache_salt":"tenant-7")")).cache_salt, "tenant-7");
+  for (const std::string& bad :
+       {std::string("\"\""), std::string("7"), "\"" + std::string(257, 'a') + "\""}) {
+    EXPECT_EQ(Refused(ApiKind::kChat, Chat(",\"cache_salt\":" + bad)).param, "cache_salt") << bad;
+  }
+}
+
 }  // namespace
 }  // namespace baton::router

@@ -100,5 +100,24 @@ TEST(Placement, TiesRotate) {
   EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, kLong)->decode.worker, 1u);
 }
 
+TEST(Placement, OtherFingerprintsArePairedOnlyWhereBothAcceptThatAndNothingBetterIsThere) {
+  std::vector<RankView> ranks = {Decode(1), Prefill(2)};
+  ranks[1].fingerprint = "b";
+  const auto placed = [&] { return *PlaceLeastLoaded(kConfig, ranks, kLong); };
+  EXPECT_FALSE(placed().prefill.has_value());
+  ranks[0].accepts_inexact = true;
+  EXPECT_FALSE(placed().prefill.has_value());
+  ranks[1].accepts_inexact = true;
+  EXPECT_EQ(placed().prefill->worker, 2u);
+  EXPECT_TRUE(placed().inexact);
+  ranks[0].accepts_inexact = false;
+  EXPECT_FALSE(placed().prefill.has_value());
+  ranks[0].accepts_inexact = true;
+  ranks.push_back(Prefill(3));
+  ranks[2].backlog_tokens = 10'000;
+  EXPECT_EQ(placed().prefill->worker, 3u) << "equal numbers go before load";
+  EXPECT_FALSE(placed().inexact);
+}
+
 }  // namespace
 }  // namespace baton::router

@@ -61,8 +61,8 @@ struct SessionAt {
                          .stop_tokens = {kEos}}) {}
 
   Attempt attempt() const { return session.attempt(); }
-  std::string Place(bool split) {
-    Placement placement{.decode = kDecodeRank};
+  std::string Place(bool split, bool inexact = false) {
+    Placement placement{.decode = kDecodeRank, .inexact = inexact};
     if (split) placement.prefill = kPrefillRank;
     return Words(session.Placed(attempt(), placement, kStart));
   }

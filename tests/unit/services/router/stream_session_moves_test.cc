@@ -265,5 +265,16 @@ TEST(StreamMove, ATokenBeforeTheTargetAcceptedIsNotBelieved) {
   EXPECT_EQ(s.Give(1, 4), "emit104");
 }
 
+TEST(StreamMove, AnInexactStreamStaysWhereItIs) {
+  SessionAt s;
+  s.session.Start(kStart);
+  s.Place(/*split=*/true, /*inexact=*/true);
+  s.Accept();
+  s.session.DecodeToken({1, 1}, Token(0, 100), kStart);
+  EXPECT_EQ(s.session.CanMove().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Words(s.session.Move(kTarget, kStart)), "moved9");
+  EXPECT_EQ(Words(s.session.DecodeToken({1, 1}, Token(1, 101), kStart)), "emit101");
+}
+
 }  // namespace
 }  // namespace baton::router

@@ -31,15 +31,28 @@ TEST_F(DecodeCore, ReservesPullsAdoptsAndStreams) {
   Handoff(PullHeld{Id(1), 77});
   Take();
   EXPECT_EQ(EngineCommandOf<AdoptCommand>()->first_token, 77);
+  EXPECT_TRUE(EngineCommandOf<AdoptCommand>()->exact);
   Token(id, 0);
   Token(id, 1, FinishReason::kLength);
   Take();
   EXPECT_EQ(events.size(), 3u);
   EXPECT_EQ(EventOf<DecodeFinished>()->kv, KvOutcome::kHeld);
+  EXPECT_FALSE(EventOf<DecodeFinished>()->inexact);
   EXPECT_EQ(EventOf<DecodeFinished>()->reason, FinishReason::kLength);
   EXPECT_EQ(EndedWith(), absl::StatusCode::kOk);
   EXPECT_TRUE(engine.empty());
   EXPECT_EQ(core.jobs(), 0u);
+}
+
+TEST_F(DecodeCore, WhatIsInexactIsSharedWithNobodyAndSaidToBeSo) {
+  const SeqId id = Pulling();
+  Handoff(PullHeld{.id = Id(1), .first_token = 77, .inexact = true});
+  Take();
+  EXPECT_FALSE(EngineCommandOf<AdoptCommand>()->exact);
+  Token(id, 0, FinishReason::kLength);
+  Take();
+  EXPECT_TRUE(EventOf<DecodeFinished>()->inexact);
+  EXPECT_EQ(core.counters().pulled_inexact, 1u);
 }
 
 TEST_F(DecodeCore, WithoutSourceServesHere) {

@@ -135,6 +135,18 @@ TEST_F(MovesCore, FetchOfWhatIsThereMovesNothing) {
   EXPECT_EQ(EndedWith(), absl::StatusCode::kOk);
 }
 
+TEST_F(MovesCore, BlocksOfAnotherFingerprintArePublishedNowhere) {
+  const SeqId id = Fetching();
+  Handoff(PullHeld{.id = Id(1), .inexact = true});
+  Take();
+  EXPECT_EQ(EngineCommandOf<PublishCommand>(), nullptr);
+  ASSERT_NE(EngineCommandOf<CancelCommand>(), nullptr);
+  EXPECT_EQ(EngineCommandOf<CancelCommand>()->id, id);
+  EXPECT_TRUE(EngineCommandOf<CancelCommand>()->fenced);
+  EXPECT_EQ(EventOf<PrefixFetched>()->outcome, KvOutcome::kLost);
+  EXPECT_EQ(core.jobs(), 0u);
+}
+
 TEST_F(MovesCore, ALostFetchIsQuarantinedUntilFenced) {
   for (const bool fenced : {true, false}) {
     const CallId call = fenced ? 1 : 2;

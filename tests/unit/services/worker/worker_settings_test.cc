@@ -28,6 +28,9 @@ TEST(WorkerSettings, BecomeAPlan) {
   EXPECT_EQ(plan->model.kv_dtype, KvDtype::kF32);
   EXPECT_EQ(plan->wire.curve_public_key.size(), 32u);
   EXPECT_EQ(plan->kv_wire, WireChoice::kAuto);
+  EXPECT_FALSE(plan->worker.handoff.inexact);
+  settings.accept_inexact_kv = true;
+  EXPECT_TRUE(PlanWorker(WorkerRole::kDecode, settings)->worker.handoff.inexact);
   EXPECT_TRUE(PlanPages(settings, &*plan).ok());
   EXPECT_EQ(plan->model.page_count, 5);
 }
