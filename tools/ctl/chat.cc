@@ -25,9 +25,11 @@ absl::StatusOr<std::string> Ask(const std::string& url, const std::string& model
   SseReader reader;
   std::string answer;
   absl::Status failure;
+  bool whole = false;
   const auto take = [&](absl::string_view data) {
     for (const std::string& event : reader.Add(data)) {
-      if (event == "[DONE]") return false;
+      whole |= event == "[DONE]";
+      if (whole) return false;
       const auto text = DeltaText(event);
       if (!text.ok()) failure = text.status();
       if (!text.ok()) return false;
@@ -44,6 +46,7 @@ absl::StatusOr<std::string> Ask(const std::string& url, const std::string& model
   BATON_RETURN_IF_ERROR(failure);
   if (response->code != 200)
     return absl::UnknownError(absl::StrCat(ErrorMessage(response->body), " (HTTP ", response->code, ")"));
+  if (!whole) return absl::UnavailableError("the answer broke off");
   return answer;
 }
 

@@ -72,7 +72,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         said = body["messages"][-1]["content"]
         if said == "fail":
             return self.answer(400, json.dumps({"error": {"message": "I was told to fail"}}))
-        events = [json.dumps({"choices": [{"delta": {"content": piece}}]}) for piece in ("you said ", said, " €")] + ["[DONE]"]
+        end = [] if said == "break off" else ["[DONE]"]
+        events = [json.dumps({"choices": [{"delta": {"content": piece}}]}) for piece in ("you said ", said, " €")] + end
         return self.answer(200, "".join(f"data: {event}\n\n" for event in events), "text/event-stream")
 
     def log_message(self, *args):
