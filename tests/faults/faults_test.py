@@ -55,6 +55,9 @@ class FaultsTest(unittest.TestCase):
     def test_every_cell_once_over_shared_memory(self):
         self._every_cell_once("shm")
 
+    def test_every_cell_once_over_ucx(self):
+        self._every_cell_once("ucx")
+
     def _every_cell_once(self, wire):
         run = Run(BINARY, wire, lanes=16)
         asyncio.run(run.play(repeats=1, control=100, seed=int(time.time())))

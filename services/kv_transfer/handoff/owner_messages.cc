@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "services/kv_transfer/handoff/owner.h"
 
@@ -50,8 +51,9 @@ void HandoffOwner::OnOpen(PeerId from, const HandoffId& id, const v1::Open& open
   }
   if (open.fingerprint() != options_.fingerprint && !(open.inexact() && options_.inexact)) {
     return Refuse(from, id,
-                  absl::StrCat("numeric fingerprints differ: the owner's is ", options_.fingerprint), false,
-                  out);
+                  absl::StrCat("numeric fingerprints differ: the owner's is ", options_.fingerprint,
+                               ", the reader's ", absl::CHexEscape(open.fingerprint().substr(0, 80))),
+                  false, out);
   }
   const KvShard shard = ShardOrAll(options_.shard, options_.layout);
   if (const std::string why = WhyUnfit(options_.layout, shard, open); !why.empty()) {

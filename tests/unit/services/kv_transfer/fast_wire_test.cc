@@ -7,8 +7,10 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 #include <map>
 #include <random>
+#include <utility>
 
 #include "absl/strings/str_split.h"
 #include "common/checksum.h"
@@ -39,11 +41,13 @@ class Recorder final : public WireHandler {
   void OnReadDone(uint64_t tag, absl::Status status) override {
     EXPECT_FALSE(done.contains(tag)) << "completed twice";
     done[tag] = status;
+    if (then != nullptr) std::exchange(then, nullptr)();
   }
   void OnMalformed(PeerId, absl::string_view) override { ++malformed; }
 
   std::vector<std::string> messages;
   std::map<uint64_t, absl::Status> done;
+  std::function<void()> then;  // once, when a read is done
   int malformed = 0;
 };
 
@@ -245,6 +249,24 @@ TEST_P(StreamWireTest, APeerThatWasOutOfReachForAMomentIsLookedAtSoon) {
   ReadBatch again = BatchOf(2);
   while (!Read(again).ok() && clock.Now() < until) ++again.tag;
   EXPECT_TRUE(at_client.done[again.tag].ok()) << at_client.done[again.tag];
+}
+
+class SharedWireTest : public FastWireTest {};
+INSTANTIATE_TEST_SUITE_P(Shm, SharedWireTest, ::testing::Values(WireChoice::kShm));
+
+// A read that is posted while another's end is told is not left until somebody sends a message.
+TEST_P(SharedWireTest, WhatIsPostedWhileAReadEndsIsDoneAtOnce) {
+  StartBoth();
+  ASSERT_TRUE(Read(BatchOf(1)).ok());
+  Until([&] { return client->links()[0].round_trip > absl::ZeroDuration(); });
+  Until([] { return false; }, absl::Milliseconds(50));
+  at_client.then = [&] { ASSERT_EQ(client->PostReads(BatchOf(3)), WireResult::kOk); };
+  ASSERT_EQ(client->PostReads(BatchOf(2)), WireResult::kOk);
+  const MonoTime begun = clock.Now();
+  for (int polls = 0; polls < 3 && !at_client.done.contains(3); ++polls)
+    client->Poll(absl::Seconds(20), &at_client);
+  EXPECT_LT(clock.Now() - begun, absl::Seconds(10));
+  EXPECT_TRUE(at_client.done.contains(3));
 }
 
 class AutoWireTest : public FastWireTest {};

@@ -74,6 +74,8 @@ TEST_F(OwnerTest, RefusesOtherFingerprintLayoutRankAndTokensInWords) {
     return LastRefused().has_value() && !LastRefused()->retry() ? LastRefused()->reason() : "granted";
   };
   EXPECT_THAT(refused([](v1::Open& o) { o.set_fingerprint("other"); }), HasSubstr("fingerprints differ"));
+  EXPECT_THAT(refused([](v1::Open& o) { o.set_fingerprint("an\nother"); }),
+              HasSubstr("the reader's an\\nother"));
   EXPECT_THAT(refused([](v1::Open& o) { o.mutable_layout()->set_layers(4); }),
               HasSubstr("the owner keeps layers [0, 3) of KV heads [0, 2), the reader wants layers [0, 4)"));
   EXPECT_THAT(refused([](v1::Open& o) {
