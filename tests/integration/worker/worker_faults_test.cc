@@ -69,6 +69,20 @@ TEST_F(Faults, AWrongOwnerEpochIsRecomputedWithTheSameTokens) {
   EXPECT_TRUE(decode.AtRest());
 }
 
+TEST_F(Faults, AnOwnerOfOtherNumbersIsRefusedAndThePromptComputedHere) {
+  FakeRunnerOptions other;
+  other.seed = 2;
+  Node owner(WorkerRole::kPrefill, other);
+  const v1::GenerateSpec spec = MakeSpec(1, MakePrompt(1, 90), 12);
+  const DecodeResult got = RunSplit(owner, decode, spec);
+  ASSERT_TRUE(got.status.ok()) << got.status.error_message();
+  EXPECT_EQ(got.kv, v1::KV_OUTCOME_LOST);
+  EXPECT_EQ(got.tokens, DecodeClient(decode, Local(MakeSpec(1, MakePrompt(1, 90), 12, 1))).Join().tokens);
+  EXPECT_TRUE(decode.Becomes([](const WorkerStatus& status) { return status.handoff.pulls_refused == 1; }));
+  EXPECT_TRUE(decode.AtRest());
+  EXPECT_TRUE(owner.AtRest());
+}
+
 TEST_F(Faults, AHigherAttemptEndsTheOlder) {
   DecodeClient older(decode, Local(MakeSpec(1, MakePrompt(1, 50), 90000, 1)));
   ASSERT_TRUE(older.WaitFor(1));
