@@ -42,6 +42,7 @@ struct Deployment {
   std::string url;                           // of the router, from here
   std::string container = "{role}-{index}";  // podman, docker: the container's name
   std::string network = "baton_default";     // of the compose project
+  int metrics_port = 9100;                   // --http_listen of the workers and the pool, inside
   std::string kubernetes_namespace = "baton", pod = "{name}", kubernetes_context;
 };
 

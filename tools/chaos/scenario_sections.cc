@@ -105,6 +105,7 @@ Deployment ReadDeployment(const YAML::Node& node, Problem* problem) {
   fields.Text("url", &deployment.url);
   fields.Text("container", &deployment.container);
   fields.Text("network", &deployment.network);
+  fields.Number("metrics_port", 1, 65535, &deployment.metrics_port);
   fields.Text("kubernetes_namespace", &deployment.kubernetes_namespace);
   fields.Text("kubernetes_context", &deployment.kubernetes_context);
   fields.Text("pod", &deployment.pod);

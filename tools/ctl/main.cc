@@ -15,12 +15,6 @@
 #include "tools/ctl/supervisor.h"
 
 namespace baton::ctl {
-
-int Fail(const std::string& what) {
-  fprintf(stderr, "baton: %s\n", what.c_str());
-  return 1;
-}
-
 namespace {
 
 // The same in a login session and under cron, and in no folder that others share.
