@@ -10,6 +10,7 @@
 namespace baton::load {
 namespace {
 
+constexpr double kLeastRequests = 10;                        // that a rate of a sweep is judged by
 constexpr absl::Duration kLeadIn = absl::Milliseconds(100);  // to make ready before the first arrival
 
 absl::StatusOr<LoadPlan> PlanOf(const BenchOptions& options, double rate, int repeat) {
@@ -50,7 +51,9 @@ class Bench {
   }
 
   absl::Status Search() {
-    Sweep sweep(options_.sweep_spec);
+    SweepSpec spec = options_.sweep_spec;
+    spec.least_rate = kLeastRequests / absl::ToDoubleSeconds(options_.workload.arrivals.duration);
+    Sweep sweep(spec);
     while (const std::optional<double> rate = sweep.Next()) {
       BATON_ASSIGN_OR_RETURN(const bool met, AtRate(*rate));
       say_(absl::StrFormat("%g requests/s: the SLO is %s", *rate, met ? "met" : "missed"), true);
@@ -118,6 +121,8 @@ absl::StatusOr<RunResult> RunOnce(const BenchOptions& options, double rate, int 
 }
 
 absl::StatusOr<RunRecord> RunBench(const BenchOptions& options, bool terminal, const Say& say) {
+  if (options.sweep && !options.trace.empty() && options.trace.front().at.has_value())
+    return absl::InvalidArgumentError("a sweep needs arrivals by rate: this trace has times of its own");
   Bench bench(options, terminal, say);
   if (options.sweep) {
     BATON_RETURN_IF_ERROR(bench.Search());

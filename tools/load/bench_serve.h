@@ -37,7 +37,8 @@ using Say = std::function<void(const std::string& line, bool lasting)>;
 absl::StatusOr<RunResult> RunOnce(const BenchOptions& options, double rate, int repeat, bool terminal,
                                   const Say& say, std::string& why_invalid);
 
-// All runs; the record lacks name, versions, config and commit, which the caller knows.
+// All runs; INVALID_ARGUMENT too for a sweep of a trace that has times. The record lacks name, versions,
+// config and commit, which the caller knows.
 absl::StatusOr<RunRecord> RunBench(const BenchOptions& options, bool terminal, const Say& say);
 
 // The figures of a run as a table.

@@ -7,7 +7,8 @@ namespace baton::load {
 std::optional<double> Sweep::Next() const {
   const bool narrow = met_ && missed_ && *missed_ - *met_ <= spec_.precision * *met_;
   const bool at_the_end = met_ && *met_ >= spec_.most_rate;
-  if (narrow || at_the_end || runs_ >= spec_.most_runs) return std::nullopt;
+  const bool too_low = next_ < spec_.least_rate;
+  if (narrow || at_the_end || too_low || runs_ >= spec_.most_runs) return std::nullopt;
   return next_;
 }
 

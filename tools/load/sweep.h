@@ -9,7 +9,7 @@ namespace baton::load {
 
 struct SweepSpec {
   double first_rate = 1;
-  double most_rate = 1e6;
+  double least_rate = 0, most_rate = 1e6;
   double precision = 0.05;  // ends when the gap is within this share of the highest good rate
   int most_runs = 20;
 };

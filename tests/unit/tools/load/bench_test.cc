@@ -37,6 +37,9 @@ TEST(Sweep, FindsTheLimitFromBothSides) {
 TEST(Sweep, EndsAtItsBounds) {
   EXPECT_EQ(Found(1e9, {.first_rate = 10, .most_rate = 100}), 100);
   EXPECT_EQ(Found(0, {.most_runs = 6}), 0);
+  int runs = 0;
+  EXPECT_EQ(Found(0, {.first_rate = 8, .least_rate = 1.5}, &runs), 0);
+  EXPECT_EQ(runs, 3);
 }
 
 TEST(Schedule, GivesWhatIsDueInOrder) {
