@@ -44,6 +44,7 @@ struct ProcessView {
   bool alive = false;
   int restarts = 0;
   std::string last_exit;  // in words; empty: it never ended
+  bool gone = false;      // it ended, and is not started again
 };
 
 // Of one rank, or of a pool (rank -1): free, used, cached, pinned, pulling, quarantined, ...

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/status_macros.h"
+#include "tools/chaos/bad_streams.h"
 #include "tools/chaos/reference_run.h"
 #include "tools/chaos/run_checks.h"
 #include "tools/chaos/send_load.h"
@@ -42,12 +43,13 @@ absl::StatusOr<const Judge::Streams*> Judge::ReferenceFor(const Scenario& scenar
 }
 
 absl::StatusOr<std::vector<CheckResult>> Judge::Check(const Scenario& scenario, const Evidence& evidence,
-                                                      const std::string&) {
+                                                      const std::string& dir) {
   static const Streams kNone;
   const Streams* reference = &kNone;
   if (scenario.checks.tokens_equal) {
     BATON_ASSIGN_OR_RETURN(reference, ReferenceFor(scenario, evidence.rate));
   }
+  BATON_RETURN_IF_ERROR(KeepBadStreams(evidence, *reference, dir + "/bad_streams.jsonl"));
   return CheckRun(scenario.checks, evidence, *reference);
 }
 

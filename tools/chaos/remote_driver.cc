@@ -55,9 +55,11 @@ std::vector<ProcessView> RemoteDriver::Processes() {
   std::vector<ProcessView> views;
   for (const std::string& name : names_) {
     absl::MutexLock lock(&mutex_);
-    const bool down = start_at_.count(name) > 0;
+    const auto starts = start_at_.find(name);
+    const bool down = starts != start_at_.end();
     views.push_back({name, RoleOf(name), down ? "" : name, "", absl::StrCat(log_dir_, "/", name, ".log"),
-                     !down, ended_[name] - (down ? 1 : 0), ""});
+                     !down, ended_[name] - (down ? 1 : 0), "",
+                     down && starts->second == absl::InfiniteFuture()});
   }
   return views;
 }

@@ -44,15 +44,6 @@ CheckResult FewErrors(int most, const Evidence& evidence) {
           absl::StrCat(errors, " of ", evidence.streams.size(), first)};
 }
 
-// Where a stream parts from the oracle's; nothing: it doesn't.
-std::optional<size_t> FirstDifference(const StreamRecord& stream, const StreamRecord& oracle) {
-  const auto [at, there] =
-      std::mismatch(stream.tokens.begin(), stream.tokens.end(), oracle.tokens.begin(), oracle.tokens.end());
-  if (at != stream.tokens.end()) return static_cast<size_t>(at - stream.tokens.begin());
-  if (stream.Finished() && there != oracle.tokens.end()) return stream.tokens.size();
-  return std::nullopt;
-}
-
 CheckResult TokensEqual(const Evidence& evidence, const std::vector<StreamRecord>& reference) {
   CheckResult result{"tokens equal the oracle's", true, ""};
   size_t equal = 0, compared = 0;
@@ -142,6 +133,14 @@ CheckResult FaultsWereCarriedOut(const Evidence& evidence) {
 }
 
 }  // namespace
+
+std::optional<size_t> FirstDifference(const StreamRecord& stream, const StreamRecord& oracle) {
+  const auto [at, there] =
+      std::mismatch(stream.tokens.begin(), stream.tokens.end(), oracle.tokens.begin(), oracle.tokens.end());
+  if (at != stream.tokens.end()) return static_cast<size_t>(at - stream.tokens.begin());
+  if (stream.Finished() && there != oracle.tokens.end()) return stream.tokens.size();
+  return std::nullopt;
+}
 
 std::optional<double> RecoveryTime(const Recovery& recovery, const Evidence& evidence) {
   double first = 1e9, last = 0;

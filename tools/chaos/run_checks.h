@@ -14,6 +14,10 @@ namespace baton::chaos {
 std::vector<CheckResult> CheckRun(const CheckSpec& spec, const Evidence& evidence,
                                   const std::vector<StreamRecord>& reference);
 
+// The first token at which a stream parts from the oracle's: of one that broke off, only what came is
+// compared. Nothing: it doesn't.
+std::optional<size_t> FirstDifference(const StreamRecord& stream, const StreamRecord& oracle);
+
 // Seconds from the last fault's end until the series was back at `factor` of its median before the first
 // fault, for 2 s; nothing: never. 0 without faults.
 std::optional<double> RecoveryTime(const Recovery& recovery, const Evidence& evidence);

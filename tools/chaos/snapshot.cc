@@ -84,6 +84,7 @@ Snapshot TakeSnapshot(Driver& driver, double at_s) {
   Snapshot snapshot;
   snapshot.at_s = at_s;
   for (const ProcessView& process : driver.Processes()) {
+    if (process.gone) continue;
     const auto metrics = driver.Get(process.name, "/metrics");
     if (!metrics.ok()) {
       snapshot.silent.push_back(process.name);

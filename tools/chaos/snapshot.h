@@ -14,7 +14,7 @@ std::string LabelOf(const std::string& sample, const std::string& key);
 // From baton_pages (of each rank) and baton_pool_pages (rank -1) of one process's samples.
 std::vector<PageCount> PagesOf(const std::string& process, const Samples& samples);
 
-// Asks every process and the router; each answers within 2 s or counts as silent.
+// Asks every process that is not gone for good, and the router; each answers within 2 s or counts as silent.
 Snapshot TakeSnapshot(Driver& driver, double at_s);
 
 // Whether nothing is under way: every process answers, every page is free or cached, and the router knows

@@ -63,6 +63,12 @@ TEST_F(IdleTest, AProcessThatDoesNotAnswer) {
   EXPECT_EQ(Why(), "decode-0 does not answer");
 }
 
+TEST_F(IdleTest, AProcessThatIsGoneForGoodIsNotAsked) {
+  driver_.pages.erase("decode-0/metrics");
+  driver_.processes[1].gone = true;
+  EXPECT_EQ(Why(), "");
+}
+
 TEST_F(IdleTest, AWorkerThatTheRouterDoesNotKnow) {
   driver_.pages["router/baton/status"] = R"({"workers":[{"name":"decode-0","healthy":false}]})";
   EXPECT_THAT(Why(), HasSubstr("0 of 1 workers"));

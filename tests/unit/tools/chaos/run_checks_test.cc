@@ -1,0 +1,174 @@
+#include "tools/chaos/run_checks.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tools/chaos/bad_streams.h"
+
+namespace baton::chaos {
+namespace {
+
+using ::testing::HasSubstr;
+
+StreamRecord Stream(size_t index, std::vector<int32_t> tokens, const std::string& reason = "length",
+                    const std::string& error = "") {
+  StreamRecord stream;
+  stream.index = index;
+  stream.id = "cmpl-" + std::to_string(index);
+  stream.tokens = std::move(tokens);
+  stream.finish_reason = reason;
+  stream.error = error;
+  stream.ended_s = 1;
+  return stream;
+}
+
+class RunChecksTest : public ::testing::Test {
+ protected:
+  RunChecksTest() {
+    evidence_.streams = {Stream(0, {1, 2, 3}), Stream(1, {4, 5, 6})};
+    evidence_.before.pages =
+        evidence_.after.pages = {{"decode-0", 0, {{"free", 60}, {"cached", 4}, {"used", 0}}}};
+    evidence_.before.metrics["decode-0"] = evidence_.after.metrics["decode-0"] = {};
+    evidence_.after.router_status = R"({"workers":[{"healthy":true}]})";
+    reference_ = evidence_.streams;
+  }
+  CheckResult Of(const std::string& name) {
+    for (const CheckResult& result : CheckRun(spec_, evidence_, reference_)) {
+      if (result.name.find(name) != std::string::npos) return result;
+    }
+    ADD_FAILURE() << "no check " << name;
+    return {};
+  }
+  CheckSpec spec_;
+  Evidence evidence_;
+  std::vector<StreamRecord> reference_;
+};
+
+TEST_F(RunChecksTest, AnUndisturbedRunIsGreen) {
+  for (const CheckResult& result : CheckRun(spec_, evidence_, reference_))
+    EXPECT_TRUE(result.ok) << result.name << result.detail;
+}
+
+TEST_F(RunChecksTest, AHungStreamIsSeen) {
+  evidence_.streams[1] = Stream(1, {4}, "");
+  evidence_.streams[1].ended_s.reset();
+  EXPECT_FALSE(Of("every stream ends").ok);
+  EXPECT_THAT(Of("every stream ends").detail, HasSubstr("1 of 2; first: request 1 (cmpl-1), 1 tokens"));
+}
+
+TEST_F(RunChecksTest, AStreamThatEndsWithoutAWordIsSeen) {
+  evidence_.streams[1] = Stream(1, {4}, "");
+  EXPECT_THAT(Of("every stream ends").detail, HasSubstr("ended without a reason"));
+}
+
+TEST_F(RunChecksTest, ErrorsAreCounted) {
+  evidence_.streams[1] = Stream(1, {4}, "", "mid_stream: gone");
+  EXPECT_TRUE(Of("every stream ends").ok) << "an explicit error is an end";
+  EXPECT_TRUE(Of("tokens equal").ok) << "what came is a prefix of the oracle's";
+  EXPECT_FALSE(Of("end in an error").ok);
+  EXPECT_THAT(Of("end in an error").detail, HasSubstr("1 of 2; first: request 1 at 1.0 s: mid_stream: gone"));
+  spec_.errors_at_most = 1;
+  EXPECT_TRUE(Of("end in an error").ok);
+}
+
+TEST_F(RunChecksTest, EveryKindOfWrongTokenIsSeen) {
+  for (const std::vector<int32_t>& wrong :
+       std::vector<std::vector<int32_t>>{{4, 9, 6}, {4, 6}, {4, 4, 5, 6}, {4, 5}, {4, 5, 6, 7}, {}}) {
+    evidence_.streams[1] = Stream(1, wrong);
+    EXPECT_FALSE(Of("tokens equal").ok) << testing::PrintToString(wrong);
+  }
+  evidence_.streams[1] = Stream(1, {4, 9, 6});
+  EXPECT_THAT(Of("tokens equal").detail,
+              HasSubstr("1 of 2; first: request 1 (cmpl-1) at token 1: 9, the oracle 5"));
+  evidence_.streams[1] = Stream(7, {4});
+  EXPECT_THAT(Of("tokens equal").detail, HasSubstr("knows no such request"));
+}
+
+TEST_F(RunChecksTest, NothingToCompareIsNoSuccess) {
+  evidence_.streams.clear();
+  EXPECT_FALSE(Of("tokens equal").ok);
+  EXPECT_FALSE(Of("every stream ends").ok);
+}
+
+TEST_F(RunChecksTest, LeaksAndLostPagesAreSeen) {
+  evidence_.after.pages[0].classes["used"] = 3;
+  EXPECT_THAT(Of("no page leaks").detail, HasSubstr("decode-0/0 has 3 pages used"));
+  evidence_.after.pages[0].classes = {{"free", 60}};
+  EXPECT_THAT(Of("no page leaks").detail, HasSubstr("had 64 pages, has 60"));
+  EXPECT_FALSE(Of("no page leaks").ok);
+  evidence_.after.silent = {"decode-0"};
+  EXPECT_FALSE(Of("no page leaks").ok);
+}
+
+TEST_F(RunChecksTest, AFaultThatWasNotCarriedOutIsSeen) {
+  FaultMark mark;
+  mark.failed = "no root";
+  evidence_.faults = {mark};
+  EXPECT_THAT(Of("every fault").detail, HasSubstr("no root"));
+}
+
+TEST_F(RunChecksTest, BoundsOnFigures) {
+  evidence_.figures["ttft_ms.p90"] = 500;
+  spec_.bounds = {{"ttft_ms.p90", std::nullopt, 400}};
+  EXPECT_FALSE(Of("ttft_ms.p90 <= 400").ok);
+  spec_.bounds = {{"ttft_ms.p90", 400, 600}};
+  EXPECT_TRUE(Of("ttft_ms.p90 >= 400 <= 600").ok);
+  spec_.bounds = {{"itl_ms.p99", std::nullopt, 4}};
+  EXPECT_FALSE(Of("itl_ms.p99").ok) << "a figure that is not there is no success";
+}
+
+TEST_F(RunChecksTest, BadStreamsAreKeptWithWhatHelps) {
+  EXPECT_EQ(BadStreams(evidence_, reference_), "");
+  evidence_.streams[0].error = "mid_stream: gone";
+  evidence_.streams[0].finish_reason.clear();
+  evidence_.streams[1] = Stream(1, {4, 9, 6});
+  FaultMark mark;
+  mark.fault = {.kind = FaultKind::kKill, .target = "decode-1"};
+  mark.began_s = 0.5;
+  evidence_.faults = {mark};
+  const std::string text = BadStreams(evidence_, reference_);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
+  EXPECT_THAT(text.substr(0, text.find('\n')), HasSubstr("\"first_difference\":1"))
+      << "wrong tokens come first";
+  EXPECT_THAT(text, HasSubstr("\"reference\":[4,5,6]"));
+  EXPECT_THAT(text, HasSubstr("kill -9 decode-1"));
+  EXPECT_THAT(text, HasSubstr("mid_stream: gone"));
+}
+
+class RecoveryTest : public ::testing::Test {
+ protected:
+  RecoveryTest() {
+    evidence_.bin_s = 1;
+    FaultMark mark;
+    mark.began_s = 5;
+    mark.ended_s = 7;
+    evidence_.faults = {mark};
+  }
+  std::optional<double> Time(std::vector<std::optional<double>> series) {
+    evidence_.series[recovery_.series] = std::move(series);
+    return RecoveryTime(recovery_, evidence_);
+  }
+  Recovery recovery_{absl::Seconds(5)};
+  Evidence evidence_;
+};
+
+TEST_F(RecoveryTest, CountsFromTheLastFaultsEnd) {
+  EXPECT_EQ(Time({10, 10, 10, 10, 10, 0, 0, 2, 2, 9, 9, 9}), 2);
+  EXPECT_EQ(Time({10, 10, 10, 10, 10, 9, 9, 9, 9, 9}), 0);
+}
+
+TEST_F(RecoveryTest, NeverBack) {
+  EXPECT_EQ(Time({10, 10, 10, 10, 10, 0, 0, 2, 2, 2, 2}), std::nullopt);
+  EXPECT_EQ(Time({}), std::nullopt);
+  EXPECT_EQ(Time({10, 10, 10, 10, 10, 0, 0, std::nullopt, std::nullopt, 9}), std::nullopt) << "not for 2 s";
+}
+
+TEST_F(RecoveryTest, WithoutFaultsThereIsNothingToRecoverFrom) {
+  evidence_.faults.clear();
+  EXPECT_EQ(Time({1}), 0);
+}
+
+}  // namespace
+}  // namespace baton::chaos
