@@ -1,0 +1,89 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "tools/report/chart.h"
+#include "tools/report/html.h"
+#include "tools/report/sections.h"
+
+namespace baton::report {
+namespace {
+
+constexpr size_t kMostLines = 12;
+constexpr double kWideRange = 50;  // from here on latencies are better read on a logarithmic axis
+
+// The cells of one variant of one record are a line.
+std::vector<Line> LinesOf(const View& view, const Metric& metric) {
+  std::vector<Line> lines;
+  const Cell* before = nullptr;
+  for (const Cell& cell : view.cells) {
+    const bool goes_on = before != nullptr && before->record == cell.record && before->label == cell.label;
+    before = &cell;
+    if (!goes_on) {
+      if (lines.size() == kMostLines) break;
+      lines.push_back(
+          {view.Name(cell, false), view.ColourOf(cell.label), static_cast<int>(cell.record), {}, {}});
+      if (lines.back().name.empty()) lines.back().name = "median";
+    }
+    const std::optional<Range> range = RangeOf(cell, metric);
+    if (!range) continue;
+    lines.back().points.push_back({cell.rate, range->median});
+    if (cell.repeats.size() > 1) lines.back().band.push_back({cell.rate, range->least, range->most});
+  }
+  return lines;
+}
+
+bool IsWide(const std::vector<Line>& lines) {
+  double least = 0, most = 0;
+  for (const Line& line : lines) {
+    for (const Point& point : line.points) {
+      if (point.y <= 0) return false;
+      least = least == 0 ? point.y : std::min(least, point.y);
+      most = std::max(most, point.y);
+    }
+  }
+  return most > least * kWideRange;
+}
+
+std::string Draw(const View& view, const Metric& metric) {
+  Chart chart;
+  chart.title = absl::StrCat(metric.title, metric.unit == "ms" ? "" : ", " + metric.unit);
+  chart.x_title = "requests a second offered";
+  chart.y_unit = metric.unit == "ms" ? Unit::kMs : Unit::kPlain;
+  chart.dots = true;
+  chart.lines = LinesOf(view, metric);
+  chart.y_logarithmic = metric.unit == "ms" && IsWide(chart.lines);
+  if (chart.y_logarithmic) absl::StrAppend(&chart.title, " (logarithmic)");
+  return Draw(chart);
+}
+
+std::string RepeatsOf(const View& view) {
+  size_t least = SIZE_MAX, most = 0;
+  for (const Cell& cell : view.cells) {
+    least = std::min(least, cell.repeats.size());
+    most = std::max(most, cell.repeats.size());
+  }
+  if (most < 2) return "Lines: one run at each rate; no repeats, so no bands.";
+  const std::string many = least == most ? absl::StrCat(most) : absl::StrCat(least, " to ", most);
+  return absl::StrCat("Lines: medians of ", many, " repeats. Bands: the least to the greatest of them.");
+}
+
+}  // namespace
+
+std::string CurvesSection(const View& view) {
+  const bool several_rates = std::any_of(view.cells.begin(), view.cells.end(), [&](const Cell& cell) {
+    return RatesOf(view.cells, cell.record, cell.label).size() > 1;
+  });
+  if (!several_rates) return "";
+  std::vector<std::string> pictures;
+  for (const auto& [spread, field] :
+       {std::pair{"ttft_ms", "p50"}, std::pair{"ttft_ms", "p90"}, std::pair{"itl_ms", "p50"},
+        std::pair{"itl_ms", "p95"}, std::pair{"tpot_ms", "p50"}, std::pair{"", "goodput_per_s"},
+        std::pair{"", "output_tokens_per_s"}}) {
+    pictures.push_back(Draw(view, MetricOf(spread, field)));
+  }
+  const std::string markup = Figures(pictures);
+  if (markup.empty()) return "";
+  return Section("Against the rate", Paragraph(RepeatsOf(view), "note") + markup);
+}
+
+}  // namespace baton::report

@@ -1,0 +1,92 @@
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "tools/report/axis.h"
+#include "tools/report/html.h"
+#include "tools/report/sections.h"
+#include "tools/report/timeline_chart.h"
+
+namespace baton::report {
+namespace {
+
+constexpr size_t kMostRuns = 12;
+
+struct Kind {
+  const char* name;
+  const char* title;
+  bool bars;
+};
+
+constexpr Kind kKinds[] = {{"output_tokens_per_s", "output tokens/s", false},
+                           {"ttft_ms_p50", "TTFT p50 of each bin, ms", false},
+                           {"itl_ms_max", "longest ITL of each bin, ms", false},
+                           {"running", "streams running", false},
+                           {"errors", "errors in each bin", true}};
+
+// The first repeat of each cell.
+std::vector<const Cell*> Chosen(const View& view) {
+  std::vector<const Cell*> chosen;
+  for (const Cell& cell : view.cells) {
+    if (chosen.size() < kMostRuns && !cell.repeats.front()->timeline.series.empty()) chosen.push_back(&cell);
+  }
+  return chosen;
+}
+
+// All pictures have the same axes: the end of time, and the greatest value of each series.
+struct Shared {
+  double seconds = 0;
+  std::map<std::string, double> most;
+};
+
+Shared SharedBy(const std::vector<const Cell*>& cells) {
+  Shared shared;
+  for (const Cell* cell : cells) {
+    const load::Timeline& timeline = cell->repeats.front()->timeline;
+    for (const auto& [name, bins] : timeline.series) {
+      shared.seconds = std::max(shared.seconds, static_cast<double>(bins.size()) * timeline.bin_s);
+      for (const std::optional<double>& value : bins) {
+        if (value && Drawable(*value)) shared.most[name] = std::max(shared.most[name], *value);
+      }
+    }
+  }
+  return shared;
+}
+
+std::string Draw(const View& view, const Cell& cell, const Shared& shared) {
+  const load::RunResult& run = *cell.repeats.front();
+  TimelineChart chart{view.Name(cell, true), run.timeline.bin_s, shared.seconds, {}, run.marks};
+  for (const Kind& kind : kKinds) {
+    const auto found = run.timeline.series.find(kind.name);
+    if (found == run.timeline.series.end()) continue;
+    const auto most = shared.most.find(kind.name);
+    const int colour = kind.bars ? 1 : 0;
+    chart.panels.push_back(
+        {kind.title, kind.bars, colour, most == shared.most.end() ? 0 : most->second, found->second});
+  }
+  return Draw(chart);
+}
+
+std::string NoteOf(const View& view, size_t drawn) {
+  std::string note = "Solid lines across: a fault strikes; dashed: it is over.";
+  const bool repeats = std::any_of(view.cells.begin(), view.cells.end(),
+                                   [](const Cell& cell) { return cell.repeats.size() > 1; });
+  if (repeats) absl::StrAppend(&note, " Shown: the first repeat of each.");
+  if (view.cells.size() > drawn) absl::StrAppend(&note, " Drawn: ", drawn, " of ", view.cells.size(), ".");
+  if (drawn > 1) absl::StrAppend(&note, " All have the same axes.");
+  return note;
+}
+
+}  // namespace
+
+std::string TimelinesSection(const View& view) {
+  const std::vector<const Cell*> cells = Chosen(view);
+  const Shared shared = SharedBy(cells);
+  std::vector<std::string> pictures;
+  for (const Cell* cell : cells) pictures.push_back(Draw(view, *cell, shared));
+  const std::string markup = Figures(pictures);
+  if (markup.empty()) return "";
+  return Section("Timelines", Paragraph(NoteOf(view, cells.size()), "note") + markup);
+}
+
+}  // namespace baton::report
