@@ -11,10 +11,8 @@
 namespace baton {
 namespace {
 
-constexpr size_t kProbeBytes = 4 << 20;
 constexpr uint32_t kInlineProbeBytes = 256 << 10;
-constexpr int kProbes = 2;  // the better counts: the first touches memory and opens windows
-constexpr int kTrips = 3;   // likewise
+constexpr int kTrips = 3;  // likewise
 constexpr absl::Duration kPingEvery = absl::Milliseconds(200), kPingBusy = absl::Milliseconds(20);
 constexpr size_t kMaxWaiting = 1024;
 constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
@@ -24,12 +22,12 @@ constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
 WireResult PeerLink::Post(ReadBatch batch) {
   if (path_ != nullptr && path_->broken()) Broke();
   if (state_ == State::kFailed && host_->Now() >= look_again_) state_ = State::kNew;
-  if (MayReturn()) state_ = State::kNew;
   if ((state_ == State::kReady || state_ == State::kFailed) && OfAnotherLife(batch)) {
-    state_ = State::kNew;
+    Renew();
     lost_.reset();
     wait_ = absl::ZeroDuration();
   }
+  if (MayReturn()) LookForBetter();
   if (state_ == State::kReady && path_ == nullptr) return host_->PostInline(std::move(batch));
   if (state_ == State::kReady) {
     const uint64_t tag = batch.tag;
@@ -44,11 +42,12 @@ WireResult PeerLink::Post(ReadBatch batch) {
 
 void PeerLink::Broke() {
   if (state_ == State::kReady && !lost_.has_value()) lost_ = kind_;
-  state_ = State::kNew;
+  Renew();
 }
 
-bool PeerLink::MayReturn() const {
-  return state_ == State::kReady && lost_.has_value() && posted_.empty() && host_->Now() >= look_again_;
+void PeerLink::Renew() {
+  state_ = State::kNew;
+  look_.reset();
 }
 
 absl::Duration PeerLink::NextWait() const {
@@ -59,6 +58,13 @@ bool PeerLink::OfAnotherLife(const ReadBatch& batch) const {
   if (batch.remote_key == remote_key_) return false;
   const auto key = DecodeWireKey(batch.remote_key);
   return (key.ok() ? key->process : Id128()) != process_;
+}
+
+std::deque<WireChoice> PeerLink::Ways() const {
+  using enum WireChoice;
+  if (host_->options().choice != kAuto) return {host_->options().choice};
+  if (host_->options().encrypted()) return {kShm, kUcx, kZmq};
+  return {kShm, kUcx, kTcp, kZmq};
 }
 
 void PeerLink::Choose(const std::string& remote_key) {
@@ -78,9 +84,7 @@ void PeerLink::Choose(const std::string& remote_key) {
     if (host_->options().min_gbps <= 0) return Ready();
     return Fail(absl::FailedPreconditionError("--kv_min_gbps, and the peer cannot be measured"));
   }
-  untried_ = {asked};
-  if (asked == kAuto) untried_ = {kShm, kUcx, kTcp, kZmq};
-  if (asked == kAuto && host_->options().encrypted()) std::erase(untried_, kTcp);
+  untried_ = Ways();
   while (!untried_.empty()) {
     const WireChoice kind = untried_.front();
     untried_.pop_front();
@@ -204,10 +208,11 @@ void PeerLink::Drop(const absl::Status& status, std::vector<ReadDone>* done) {
 }
 
 bool PeerLink::Progress(std::vector<ReadDone>* done) {
-  bool more = false;
+  bool more = ProgressLeft(done);
+  more |= ProgressLook();
   if (path_ != nullptr) {
     std::vector<ReadDone> over;
-    more = path_->Progress(&over);
+    more |= path_->Progress(&over);
     for (ReadDone& read : over) {
       if (read.tag == probe_tag_ && state_ == State::kProbing) {
         more = true;
@@ -234,7 +239,7 @@ bool PeerLink::Progress(std::vector<ReadDone>* done) {
   }
   while (!waiting_.empty() && (state_ == State::kReady || state_ == State::kFailed)) {
     if (OfAnotherLife(waiting_.front())) {
-      state_ = State::kNew;
+      Renew();
       return true;
     }
     ReadBatch batch = std::move(waiting_.front());
@@ -257,12 +262,15 @@ void PeerLink::Abort(uint64_t tag, std::vector<ReadDone>* done) {
   if (held != waiting_.end()) {
     waiting_.erase(held);
     done->push_back({tag, absl::CancelledError("aborted")});
-  } else if (path_ != nullptr) {
-    path_->Abort(tag);
+    return;
   }
+  if (path_ != nullptr) path_->Abort(tag);
+  if (left_ != nullptr) left_->Abort(tag);
 }
 
 void PeerLink::Close(std::vector<ReadDone>* done) {
+  look_.reset();
+  DropLeft(absl::CancelledError("disconnected"), done);
   Drop(absl::CancelledError("disconnected"), done);
   for (const ReadBatch& batch : std::exchange(waiting_, {}))
     done->push_back({batch.tag, absl::CancelledError("disconnected")});

@@ -44,6 +44,7 @@ class PeerLink {
   void OnPong(uint64_t nonce);
   // The next time at which Progress has something to do without being asked.
   MonoTime NextDeadline() const {
+    if (look_.has_value()) return look_->until;
     if (state_ != State::kProbing) return absl::InfiniteFuture();
     return path_ == nullptr ? std::min(probe_until_, ask_again_) : probe_until_;
   }
@@ -55,13 +56,36 @@ class PeerLink {
   bool TakeChanged() { return std::exchange(changed_, false); }
 
  private:
+  static constexpr size_t kProbeBytes = 4 << 20;
+  static constexpr int kProbes = 2;  // the better counts: the first touches memory and opens windows
   enum class State { kNew, kProbing, kReady, kFailed };
   // Whether it is to be read from another life of the peer than the one that was chosen for.
   bool OfAnotherLife(const ReadBatch& batch) const;
-  // Whether it is time to see if the way that broke is there again. Only while nothing is under way on the
-  // one that took its place.
+  // A better way than the one in use, opened and measured beside it while reads go on.
+  struct Look {
+    std::deque<WireChoice> untried;
+    WireChoice kind = WireChoice::kZmq;
+    std::unique_ptr<BytePath> path;
+    uint64_t tag = 0;  // of the probe
+    int probes_left = 0;
+    size_t bytes = 0;
+    MonoTime begun, until;
+    double gbps = 0;
+  };
+  // All that may be tried, the best first.
+  std::deque<WireChoice> Ways() const;
+  // Whether it is time to see if the way that broke is there again.
   bool MayReturn() const;
+  void LookForBetter();
+  void NextLook();
+  bool ProbeLook();
+  void LookDone(bool ok);
+  void TakeLook();
+  bool ProgressLook();
+  bool ProgressLeft(std::vector<ReadDone>* done);
+  void DropLeft(const absl::Status& status, std::vector<ReadDone>* done);
   void Broke();  // the path
+  void Renew();
   absl::Duration NextWait() const;
   void Choose(const std::string& remote_key);
   bool Try(WireChoice kind, const WireKey& key);
@@ -87,6 +111,9 @@ class PeerLink {
   std::deque<ReadBatch> waiting_;
   std::string tried_;               // in words
   std::optional<WireChoice> lost_;  // was ready and broke; what is ready now is second best
+  std::optional<Look> look_;        // only while ready
+  std::unique_ptr<BytePath> left_;  // for a better one, until its reads are done
+  std::vector<uint64_t> left_posted_;
   absl::Status why_;
   MonoTime look_again_;
   absl::Duration wait_;  // after the last of the failures, or second bests, that came one after the other

@@ -17,7 +17,8 @@ using ::testing::ElementsAre;
 struct Ways {
   std::set<WireChoice> there;
   std::set<WireChoice> broken;
-  std::vector<uint64_t> posted;
+  std::set<WireChoice> silent;  // nothing on these ends
+  std::vector<uint64_t> posted, aborted;
 };
 
 class FakePath final : public BytePath {
@@ -33,9 +34,9 @@ class FakePath final : public BytePath {
     done_.push_back({tag, absl::OkStatus()});
     return WireResult::kOk;
   }
-  void Abort(uint64_t) override {}
+  void Abort(uint64_t tag) override { ways_->aborted.push_back(tag); }
   bool Progress(std::vector<ReadDone>* done) override {
-    if (broken()) return false;
+    if (broken() || ways_->silent.contains(kind_)) return false;
     for (ReadDone& read : std::exchange(done_, {})) done->push_back(std::move(read));
     return false;
   }
@@ -157,13 +158,72 @@ TEST_F(PeerLinkTest, AfterAStreamBrokeItIsTriedAgainAfterGrowingPauses) {
   Read();
   Settle();
   EXPECT_EQ(Wire(), "tcp");
+  Read();
+  Settle();
   EXPECT_EQ(ways_.posted.back(), 1000 + reads_);
   opened_.clear();
   Pass(absl::Minutes(1));
   Read();
   Settle();
   EXPECT_TRUE(opened_.empty()) << "it is back: nothing more is looked for";
-  EXPECT_EQ(inline_.size(), 41u);
+  EXPECT_EQ(inline_.size(), 42u);
+}
+
+TEST_F(PeerLinkTest, ReadsGoOnWhileABetterWayIsLookedFor) {
+  ways_.there = {WireChoice::kTcp};
+  Read();
+  Settle();
+  ways_.broken = {WireChoice::kTcp};
+  Read();
+  Settle();
+  EXPECT_EQ(Wire(), "zmq");
+  ways_.broken.clear();
+  ways_.silent = {WireChoice::kTcp};  // connects, and then says nothing
+  for (int i = 0; i < 100; ++i) {
+    Pass(absl::Milliseconds(100));
+    const size_t before = inline_.size();
+    Read();
+    EXPECT_EQ(inline_.size(), before + 1) << "at once";
+    EXPECT_EQ(Wire(), "zmq");
+  }
+  EXPECT_LE(std::count(opened_.begin(), opened_.end(), WireChoice::kTcp), 6);
+  ways_.silent.clear();
+  for (int i = 0; i < 400 && Wire() != "tcp"; ++i) {
+    Pass(absl::Milliseconds(100));
+    Read();
+  }
+  EXPECT_EQ(Wire(), "tcp");
+}
+
+TEST_F(PeerLinkTest, WhatIsUnderWayOnAWayThatIsLeftIsDoneThereOnce) {
+  ways_.there = {WireChoice::kShm, WireChoice::kTcp};
+  Read();
+  Settle();
+  EXPECT_EQ(Wire(), "shm");
+  ways_.broken = {WireChoice::kShm};
+  Read();
+  Settle();
+  EXPECT_EQ(Wire(), "tcp");
+  done_.clear();
+  ways_.silent = {WireChoice::kTcp};
+  ways_.broken.clear();
+  now_ += absl::Milliseconds(200);
+  Read();  // 1003, which stays under way; it begins the look
+  Settle();
+  EXPECT_EQ(Wire(), "shm");
+  EXPECT_TRUE(done_.empty());
+  Read();
+  Settle();
+  ASSERT_EQ(done_.size(), 1u);
+  EXPECT_EQ(done_[0].tag, 1004u);
+  link_.Abort(1003, &done_);
+  EXPECT_THAT(ways_.aborted, ::testing::Contains(1003));
+  ways_.silent.clear();
+  Settle();
+  ASSERT_EQ(done_.size(), 2u);
+  EXPECT_EQ(done_[1].tag, 1003u);
+  link_.Close(&done_);
+  EXPECT_EQ(done_.size(), 2u);
 }
 
 TEST_F(PeerLinkTest, AWayThatNeverWasThereIsNotLookedForAgain) {
