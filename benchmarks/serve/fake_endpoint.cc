@@ -68,6 +68,7 @@ class FakeEndpoint::Server {
         acceptor_(io_, tcp::endpoint(asio::ip::address_v4::loopback(), port)),
         timer_(io_) {
     for (const bool chat : {false, true}) events_[chat] = {TokenEvent(chat, false), TokenEvent(chat, true)};
+    acceptor_.non_blocking(true);
     Accept();
     thread_ = std::thread([this] { io_.run(); });
     pthread_getcpuclockid(thread_.native_handle(), &cpu_clock_);
@@ -106,12 +107,27 @@ class FakeEndpoint::Server {
   void Accept() {
     const auto stream = std::make_shared<Stream>(io_);
     acceptor_.async_accept(stream->socket, [this, stream](error_code error) {
-      if (!error) {
-        stream->socket.set_option(tcp::no_delay(true), error);
-        Read(stream);
-      }
+      if (!error) Take(stream);
+      AcceptWaiting();
       if (acceptor_.is_open()) Accept();
     });
+  }
+
+  // Those that came at the same time: one a turn of the event loop would be too few.
+  void AcceptWaiting() {
+    error_code error;
+    for (int taken = 0; taken < 256; ++taken) {
+      const auto stream = std::make_shared<Stream>(io_);
+      acceptor_.accept(stream->socket, error);
+      if (error) return;
+      Take(stream);
+    }
+  }
+
+  void Take(const StreamPtr& stream) {
+    error_code ignored;
+    stream->socket.set_option(tcp::no_delay(true), ignored);
+    Read(stream);
   }
 
   void Read(const StreamPtr& stream) {

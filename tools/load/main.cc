@@ -21,6 +21,7 @@
 #include "tools/ctl/files.h"
 #include "tools/ctl/http.h"
 #include "tools/load/bench_serve.h"
+#include "tools/report/report.h"
 
 ABSL_FLAG(std::string, url, "", "the endpoint, http://HOST:PORT; without it, the cluster of ./baton up");
 ABSL_FLAG(std::string, cluster, "default", "the name of that cluster");
@@ -68,6 +69,7 @@ ABSL_FLAG(absl::Duration, bin, absl::Milliseconds(500), "of the timeline");
 ABSL_FLAG(bool, quick, false, "20 s at each rate, 2 s of them warm-up");
 ABSL_FLAG(std::string, name, "bench serve", "of the run, in its record");
 ABSL_FLAG(std::string, json, "", "write the run record here");
+ABSL_FLAG(std::string, html, "", "write a report here");
 ABSL_FLAG(std::string, commit, "unknown", "recorded");
 
 namespace baton::load {
@@ -217,6 +219,10 @@ int Main(int argc, char** argv) {
   Describe(*options, argc, argv, *record);
   if (const std::string path = absl::GetFlag(FLAGS_json); !path.empty()) {
     if (const absl::Status written = WriteRunRecord(path, *record); !written.ok()) return Fail(written);
+  }
+  if (const std::string path = absl::GetFlag(FLAGS_html); !path.empty()) {
+    if (const absl::Status written = report::WriteReport({*record}, path); !written.ok())
+      return Fail(written);
   }
   return record->valid ? 0 : 2;
 }

@@ -32,7 +32,8 @@ class BenchServe(unittest.TestCase):
 
     def test_two_rates_twice_each(self):
         done, record = self.bench("--rate=20,40", "--repeats=2", "--duration=2s", "--warmup=500ms", "--max_lag=10s",
-                                  "--tenants=a:1,b:3", "--api=completions", "--vocab=1000", "--slo_ttft=10s")
+                                  "--tenants=a:1,b:3", "--api=completions", "--vocab=1000", "--slo_ttft=10s",
+                                  f"--html={self.folder.name}/run.html")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual([(run["rate"], run["repeat"]) for run in record["runs"]], [(20, 0), (20, 1), (40, 0), (40, 1)])
         for run in record["runs"]:
@@ -46,6 +47,8 @@ class BenchServe(unittest.TestCase):
         self.assertEqual(record["config"]["model"], "fake")
         self.assertIn("TTFT p50 at 20/s", [row["name"] for row in record["rows"]])
         self.assertIn("itl", done.stdout)
+        with open(f"{self.folder.name}/run.html") as page:
+            self.assertIn("<svg", page.read())
 
     def test_a_sweep_ends_below_an_slo_that_cannot_be_met(self):
         done, record = self.bench("--sweep", "--slo_ttft=1ms", "--rate=64", "--duration=500ms", "--warmup=0s", "--max_lag=10s",
