@@ -29,16 +29,17 @@ absl::string_view KvDtypeName(KvDtype dtype) {
 
 }  // namespace
 
-std::string DigestWeights(const GgufFile& file, const ModelConfig& c) {
+std::string ModelId(const GgufFile& file, const ModelConfig& c) {
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
   XXH3_128bits_reset(state.get());
   const auto add = [&](const void* data, size_t size) { XXH3_128bits_update(state.get(), data, size); };
   const std::string shape =
       absl::StrCat(c.architecture, " ", c.layers, " ", c.hidden, " ", c.ffn, " ", c.heads, " ", c.kv_heads,
-                   " ", c.head_dim, " ", c.vocab, " ", absl::Hex(std::bit_cast<uint32_t>(c.rms_eps)));
+                   " ", c.head_dim, " ", c.vocab, " ", absl::Hex(std::bit_cast<uint32_t>(c.rms_eps)), " ",
+                   c.rope_dims, " ", absl::Hex(std::bit_cast<uint64_t>(c.rope_base)), " ",
+                   absl::Hex(std::bit_cast<uint64_t>(c.rope_divisor)), " ", c.rope_factors.size(), " ");
   add(shape.data(), shape.size());
-  const std::vector<float> rotations = RopeTable(c, kRopeSamples).values();
-  add(rotations.data(), rotations.size() * sizeof(float));
+  add(c.rope_factors.data(), c.rope_factors.size() * sizeof(float));
   for (const GgufTensor& tensor : file.tensors()) {
     std::string head = absl::StrCat(tensor.name, " ", static_cast<uint32_t>(tensor.type));
     for (const int64_t dim : tensor.dims) absl::StrAppend(&head, " ", dim);
@@ -49,8 +50,14 @@ std::string DigestWeights(const GgufFile& file, const ModelConfig& c) {
   return absl::StrCat(absl::Hex(hash.high64, absl::kZeroPad16), absl::Hex(hash.low64, absl::kZeroPad16));
 }
 
-std::string Fingerprint(const std::string& weights_digest, KvDtype kv_dtype) {
-  return absl::StrCat(kNumericsVersion, "/", weights_digest, "/kv-", KvDtypeName(kv_dtype));
+std::string DigestRotations(const ModelConfig& config) {
+  const std::vector<float> rotations = RopeTable(config, kRopeSamples).values();
+  return absl::StrCat(
+      absl::Hex(XXH3_64bits(rotations.data(), rotations.size() * sizeof(float)), absl::kZeroPad16));
+}
+
+std::string Fingerprint(const std::string& model_id, const std::string& rotations, KvDtype kv_dtype) {
+  return absl::StrCat(kNumericsVersion, "/", model_id, "/rope-", rotations, "/kv-", KvDtypeName(kv_dtype));
 }
 
 }  // namespace baton

@@ -61,7 +61,7 @@ LlamaModel::LlamaModel(std::shared_ptr<const LlamaWeights> weights, const LlamaO
       options_(options),
       layout_(LayoutOf(weights_->config, options)),
       kernels_(kernels::Kernels(options.isa)),
-      fingerprint_(Fingerprint(weights_->digest, options.kv_dtype)),
+      fingerprint_(Fingerprint(weights_->model_id, weights_->rotations, options.kv_dtype)),
       pool_(options.threads),
       attention_(kernels_, pool_, layout_, weights_->config.heads) {}
 

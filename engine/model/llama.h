@@ -53,6 +53,7 @@ class LlamaModel : public ModelRunner {
   }
   int vocab_size() const override { return weights_->config.vocab; }
   int64_t max_context() const override { return weights_->config.max_context; }
+  const std::string& model_id() const override { return weights_->model_id; }
   const std::string& fingerprint() const override { return fingerprint_; }
   absl::Status Forward(absl::Span<const ForwardItem> items, LayerSink* sink,
                        absl::Span<float> logits) override;

@@ -141,7 +141,8 @@ absl::StatusOr<std::shared_ptr<const LlamaWeights>> LlamaWeights::Load(const Ggu
   BATON_RETURN_IF_ERROR(CheckAllKnown(file, plan, !weights->config.rope_factors.empty()));
   for (const VectorJob& job : plan.vectors) BATON_RETURN_IF_ERROR(LoadVector(file, job));
   BATON_RETURN_IF_ERROR(LoadMatrices(file, plan.matrices, threads));
-  weights->digest = DigestWeights(file, weights->config);
+  weights->model_id = ModelId(file, weights->config);
+  weights->rotations = DigestRotations(weights->config);
   return std::shared_ptr<const LlamaWeights>(std::move(weights));
 }
 

@@ -37,7 +37,7 @@ struct LlamaWeights {
   bool tied = false;                // logits come from the embedding
   kernels::PackedMatrix output;     // [vocab][hidden] unless tied
   std::vector<float> output_norm;   // [hidden]
-  std::string digest;               // of all weights and of every parameter that a result depends on
+  std::string model_id, rotations;  // fingerprint.h
 };
 
 }  // namespace baton

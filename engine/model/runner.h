@@ -48,6 +48,8 @@ class ModelRunner {
 
   virtual int vocab_size() const = 0;
   virtual int64_t max_context() const = 0;
+  // Equal iff two runners mean the same by their keys and values: weights, shape, rotary parameters.
+  virtual const std::string& model_id() const = 0;
   // Numeric fingerprint (DESIGN section 6): equal iff two runners compute the same bits.
   virtual const std::string& fingerprint() const = 0;
 

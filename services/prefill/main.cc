@@ -23,8 +23,8 @@ ABSL_FLAG(std::string, kv_pool, "", "HOST:PORT or unix:PATH of this node's KV po
 ABSL_FLAG(std::string, kv_dtype, "f16", "How keys and values are stored: f16, bf16 or f32.");
 ABSL_FLAG(
     bool, accept_inexact_kv, false,
-    "Give and take keys and values also where the other worker's weights, kernels or --kv_dtype differ: "
-    "such answers are marked inexact. Both workers must want it; without it they are never paired.");
+    "Give and take keys and values also where the other worker's kernels or --kv_dtype differ, never those "
+    "of another model: such answers are marked inexact. Both workers must want it, or are never paired.");
 ABSL_FLAG(bool, kv_curve, true,
           "Encrypt handoffs, and prove the owner's identity to readers, with CURVE keys made at start. Bytes "
           "over RDMA, --kv_wire=ucx and --kv_wire=tcp are in the clear all the same.");

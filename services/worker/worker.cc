@@ -116,9 +116,11 @@ struct Worker::Impl {
              .layout = first.kv_layout(),
              .max_context = first.max_context(),
              .ranks = static_cast<uint32_t>(runners.size()),
-             .accepts_inexact = options.handoff.inexact};
+             .accepts_inexact = options.handoff.inexact,
+             .model_id = first.model_id()};
     HandoffOptions handoff = options.handoff;
     handoff.fingerprint = facts.fingerprint;
+    handoff.model = facts.model_id;
     BATON_ASSIGN_OR_RETURN(
         node, HandoffNode::Start(handoff, facts.kv.epoch, &memory, std::move(wire), clock, &handoff_inlet));
     facts.kv.endpoint = node->endpoint();

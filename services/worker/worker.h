@@ -50,6 +50,7 @@ struct WorkerFacts {
   int64_t max_context = 0;
   uint32_t ranks = 0;
   bool accepts_inexact = false;  // KV of other fingerprints is given and taken
+  std::string model_id;          // but never of another of these
 };
 
 struct WorkerStatus {

@@ -57,8 +57,9 @@ uint64_t Load(const std::byte* row) {
 
 FakeRunner::FakeRunner(const FakeRunnerOptions& options)
     : options_(options),
-      fingerprint_(absl::StrCat("fake-", options.seed, "-", options.layout.layers, "-",
-                                options.layout.kv_heads, "-", options.layout.head_dim)),
+      model_id_(absl::StrCat("fake-", options.seed, "-", options.layout.layers, "-", options.layout.kv_heads,
+                             "-", options.layout.head_dim)),
+      fingerprint_(absl::StrCat(model_id_, options.numerics)),
       memory_(new std::byte[options.pages * options.layout.PageBytes()]) {
   if (options.layout.RowBytes() < sizeof(uint64_t)) {
     std::fprintf(stderr, "FakeRunner: rows must have 8 bytes or more\n");

@@ -29,6 +29,7 @@ struct FakeRunnerOptions {
   uint32_t eos_period = 0;   // 0: never
   int layers_per_group = 1;  // layers between two calls of the LayerSink
   uint64_t seed = 1;         // of the "weights"
+  std::string numerics;      // told apart by fingerprints; computes the same all the same
 };
 
 class FakeRunner final : public ModelRunner {
@@ -40,6 +41,7 @@ class FakeRunner final : public ModelRunner {
   std::byte* PageData(PageId page) override;
   int vocab_size() const override { return options_.vocab; }
   int64_t max_context() const override { return options_.max_context; }
+  const std::string& model_id() const override { return model_id_; }
   const std::string& fingerprint() const override { return fingerprint_; }
   // DataLoss on a violation, InvalidArgument on a malformed item; either is kept in violations() too.
   absl::Status Forward(absl::Span<const ForwardItem> items, LayerSink* sink,
@@ -74,7 +76,7 @@ class FakeRunner final : public ModelRunner {
   absl::Status Violation(absl::Status status);
 
   FakeRunnerOptions options_;
-  std::string fingerprint_;
+  std::string model_id_, fingerprint_;
   std::unique_ptr<std::byte[]> memory_;
   std::vector<std::string> violations_;
   int64_t forwards_ = 0;

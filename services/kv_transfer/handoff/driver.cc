@@ -50,6 +50,7 @@ absl::StatusOr<std::unique_ptr<HandoffDriver>> HandoffDriver::Create(const Hando
   ReaderOptions reader;
   owner.epoch = reader.epoch = epoch;
   owner.fingerprint = reader.fingerprint = options.fingerprint;
+  owner.model = reader.model = options.model;
   owner.layout = reader.layout = memory->layout();
   owner.shard = reader.shard = options.shard;
   owner.inexact = reader.inexact = options.inexact;

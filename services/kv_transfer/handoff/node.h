@@ -19,6 +19,7 @@ struct HandoffOptions {
   // then leases of an old life expire.
   std::string name;
   std::string fingerprint;  // of our KV; peers with another are refused
+  std::string model;        // what our KV means; never given to or taken from another, `inexact` or not
   KvShard shard;            // what our pools keep of the model; empty: all
   bool inexact = false;     // KV of another fingerprint or dtype is given and taken, and PullHeld says so
   absl::Duration lease = absl::Seconds(5);  // an owner's lease, renewed by its reader

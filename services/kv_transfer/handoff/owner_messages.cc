@@ -18,6 +18,19 @@ MonoTime HardDeadline(const v1::Open& open, const OwnerOptions& options, MonoTim
   return now + absl::Milliseconds(static_cast<int64_t>(ms));
 }
 
+// "": what the reader computes is what we do, or may differ. With another model it never may.
+std::string WhyOtherwise(const OwnerOptions& ours, const v1::Open& open) {
+  const auto differ = [](absl::string_view what, const std::string& owner, const std::string& reader) {
+    return absl::StrCat(what, " differ: the owner's is ", owner, ", the reader's ",
+                        absl::CHexEscape(reader.substr(0, 128)));
+  };
+  const bool same = open.fingerprint() == ours.fingerprint;
+  if (!same && !(open.inexact() && ours.inexact))
+    return differ("numeric fingerprints", ours.fingerprint, open.fingerprint());
+  if (open.model() == ours.model && (same || !ours.model.empty())) return "";
+  return same && open.model().empty() ? "" : differ("models", ours.model, open.model());
+}
+
 }  // namespace
 
 void HandoffOwner::OnMessage(PeerId from, const v1::Handoff& message, MonoTime now, OwnerActions* out) {
@@ -49,14 +62,10 @@ void HandoffOwner::OnOpen(PeerId from, const HandoffId& id, const v1::Open& open
     ++counters_.malformed;
     return;
   }
-  if (open.fingerprint() != options_.fingerprint && !(open.inexact() && options_.inexact)) {
-    return Refuse(from, id,
-                  absl::StrCat("numeric fingerprints differ: the owner's is ", options_.fingerprint,
-                               ", the reader's ", absl::CHexEscape(open.fingerprint().substr(0, 80))),
-                  false, out);
-  }
   const KvShard shard = ShardOrAll(options_.shard, options_.layout);
-  if (const std::string why = WhyUnfit(options_.layout, shard, open); !why.empty()) {
+  std::string why = WhyOtherwise(options_, open);
+  if (why.empty()) why = WhyUnfit(options_.layout, shard, open);
+  if (!why.empty()) {
     return Refuse(from, id, why, false, out);
   }
   if (Superseded(open, now)) return Refuse(from, id, "the reader has restarted", true, out);
@@ -128,6 +137,7 @@ void HandoffOwner::AnswerOpen(PeerId to, const v1::Open& open, const OwnedLease&
   ToProto(options_.layout, opened.mutable_layout());
   ToProto(ShardOrAll(options_.shard, options_.layout), opened.mutable_shard());
   opened.set_inexact(open.fingerprint() != options_.fingerprint);
+  opened.set_model(options_.model);
   if (record.begun().rank < options_.remote_keys.size()) {
     opened.set_remote_key(options_.remote_keys[record.begun().rank]);
   }

@@ -18,7 +18,7 @@ inline constexpr size_t kOwnerStates = 5;
 
 struct OwnerOptions {
   Epoch epoch;
-  std::string fingerprint;
+  std::string fingerprint, model;
   KvLayout layout;
   KvShard shard;                         // what our pools keep of the model; empty: all
   bool inexact = false;                  // readers of another fingerprint are served, if they want that too

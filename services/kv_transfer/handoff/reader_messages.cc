@@ -178,6 +178,7 @@ void HandoffReader::SendOpen(Pull& pull, MonoTime now, ReaderActions* out) {
   open.set_begin_token(begun.begin);
   open.set_end_token(begun.end);
   open.set_fingerprint(options_.fingerprint);
+  open.set_model(options_.model);
   ToProto(options_.layout, open.mutable_layout());
   ToProto(pull.part(), open.mutable_part());
   open.set_inexact(options_.inexact);

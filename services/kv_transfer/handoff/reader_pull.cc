@@ -37,6 +37,10 @@ absl::Status Pull::SetRemote(const v1::Opened& opened) {
   inexact_ = opened.inexact();
   if (inexact_ && !options_.inexact)
     return absl::FailedPreconditionError("the owner's KV is of another numeric fingerprint");
+  // An owner that knows of no models would let another's pass.
+  const bool same_model = !options_.model.empty() && opened.model() == options_.model;
+  const auto other_model = absl::FailedPreconditionError("the owner's KV is of another model");
+  if (inexact_ && !same_model) return other_model;
   if (!opened.has_layout()) return absl::OkStatus();
   BATON_ASSIGN_OR_RETURN(const KvLayout layout, FromProto(opened.layout()));
   const KvShard all{0, layout.layers, 0, layout.kv_heads};
@@ -49,6 +53,7 @@ absl::Status Pull::SetRemote(const v1::Opened& opened) {
   remote_ = KvView(layout, shard, part_);
   if (!converts()) return absl::OkStatus();
   inexact_ = true;
+  if (options_.inexact && !same_model) return other_model;
   if (options_.inexact &&
       std::max(options_.max_read_bytes, remote_.LayerBytes()) <= options_.staging_slot_bytes)
     return absl::OkStatus();

@@ -20,7 +20,7 @@ struct ReaderOptions {
   Epoch epoch;
   std::string
       name;  // of this process across its lives: a new epoch under it ends the old one's leases. Empty: none
-  std::string fingerprint;
+  std::string fingerprint, model;
   KvLayout layout;
   KvShard shard;               // what our pools keep of the model; empty: all
   bool inexact = false;        // KV of another fingerprint or dtype is taken, and said to be so

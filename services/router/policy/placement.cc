@@ -37,6 +37,11 @@ bool Differ(const RankView& prefill, const RankView& decode) {
   return prefill.fingerprint != decode.fingerprint;
 }
 
+bool MayDiffer(const RankView& prefill, const RankView& decode) {
+  return prefill.accepts_inexact && decode.accepts_inexact && !prefill.model_id.empty() &&
+         prefill.model_id == decode.model_id;
+}
+
 auto PrefillCost(const RankView& rank, const RankView& decode, const PlacementRequest& request) {
   return std::make_tuple(Differ(rank, decode), rank.suspect, Avoided(rank, request), rank.Backlog(),
                          rank.Streams(), ~rank.free_pages, rank.placed, rank.ref);
@@ -47,7 +52,7 @@ const RankView* PickPrefill(absl::Span<const RankView> ranks, const PlacementReq
   const RankView* best = nullptr;
   for (const RankView& rank : ranks) {
     if (!Open(rank, WorkerRole::kPrefill) || !EverFits(rank, request)) continue;
-    if (Differ(rank, decode) && !(rank.accepts_inexact && decode.accepts_inexact)) continue;
+    if (Differ(rank, decode) && !MayDiffer(rank, decode)) continue;
     if (best == nullptr || PrefillCost(rank, decode, request) < PrefillCost(*best, decode, request))
       best = &rank;
   }

@@ -36,6 +36,7 @@ struct RankView {
   bool suspect = false;  // has fallen silent: used only if no other is left
   std::string fingerprint;
   bool accepts_inexact = false;  // KV of other fingerprints, given and taken
+  std::string model_id;          // but only of this; empty: unknown
   uint64_t page_tokens = 0;      // 0: unknown, then pages are not judged
   uint64_t total_pages = 0;
   uint64_t max_context = 0;  // 0: unknown
@@ -75,7 +76,7 @@ struct Placement {
 
 // Errors: Unavailable if no healthy, undrained decode rank is known; InvalidArgument if the request fits none
 // of them. A prefill rank is paired only with a decode rank of an equal fingerprint, or, if there is none,
-// with one of another where both accept that.
+// with one of another, of the same model, where both accept that.
 absl::StatusOr<Placement> PlaceLeastLoaded(const PlacementConfig& config, absl::Span<const RankView> ranks,
                                            const PlacementRequest& request);
 

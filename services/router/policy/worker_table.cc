@@ -95,6 +95,7 @@ std::vector<RankView> WorkerTable::Ranks() const {
                     .suspect = state.silent,
                     .fingerprint = state.facts.fingerprint,
                     .accepts_inexact = state.facts.accepts_inexact,
+                    .model_id = state.facts.model_id,
                     .page_tokens = state.facts.page_tokens,
                     .total_pages = rank.pages.total(),
                     .max_context = state.facts.max_context,

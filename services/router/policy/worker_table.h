@@ -50,6 +50,7 @@ struct WorkerFacts {  // constant for an epoch
   uint32_t page_tokens = 0;
   uint64_t max_context = 0;
   bool accepts_inexact = false;  // KV of other fingerprints
+  std::string model_id;          // what its KV means
 };
 
 // One Watch event as plain data.

@@ -200,7 +200,8 @@ std::optional<WatchMessage> FromProto(const v1::WatchEvent& event) {
                   .kv = {info.kv().endpoint(), info.kv().curve_public_key(), GetId(info.kv().epoch())},
                   .page_tokens = info.page_tokens(),
                   .max_context = info.max_context(),
-                  .accepts_inexact = info.accepts_inexact_kv()};
+                  .accepts_inexact = info.accepts_inexact_kv(),
+                  .model_id = info.model_id()};
   for (const v1::RankLoad& rank : event.ranks()) {
     const v1::Pages& pages = rank.pages();
     report.ranks.push_back({.rank = rank.rank(),

@@ -83,6 +83,25 @@ TEST_F(Faults, AnOwnerOfOtherNumbersIsRefusedAndThePromptComputedHere) {
   EXPECT_TRUE(owner.AtRest());
 }
 
+// Two that were told to take each other's numbers.
+TEST(InexactPair, IsServedMarkedUnlessTheModelsDiffer) {
+  for (const bool same_model : {true, false}) {
+    FakeRunnerOptions ours = Faults::Model(), theirs = Faults::Model();
+    theirs.numerics = "-rounded";
+    theirs.seed = same_model ? ours.seed : 2;
+    Node owner(WorkerRole::kPrefill, theirs, 256, /*accept_inexact=*/true);
+    Node reader(WorkerRole::kDecode, ours, 256, /*accept_inexact=*/true);
+    const DecodeResult got = RunSplit(owner, reader, MakeSpec(1, MakePrompt(1, 90), 12));
+    ASSERT_TRUE(got.status.ok()) << got.status.error_message();
+    EXPECT_EQ(got.kv, same_model ? v1::KV_OUTCOME_HELD : v1::KV_OUTCOME_LOST);
+    EXPECT_EQ(got.inexact, same_model);
+    EXPECT_EQ(got.tokens, DecodeClient(reader, Local(MakeSpec(1, MakePrompt(1, 90), 12, 1))).Join().tokens);
+    EXPECT_TRUE(reader.Becomes(
+        [&](const WorkerStatus& status) { return status.handoff.pulls_refused == (same_model ? 0u : 1u); }));
+    EXPECT_TRUE(owner.AtRest() && reader.AtRest());
+  }
+}
+
 TEST_F(Faults, AHigherAttemptEndsTheOlder) {
   DecodeClient older(decode, Local(MakeSpec(1, MakePrompt(1, 50), 90000, 1)));
   ASSERT_TRUE(older.WaitFor(1));

@@ -13,9 +13,10 @@ constexpr absl::Duration kPatience = absl::Seconds(20);
 
 }  // namespace
 
-Node::Node(WorkerRole role, const FakeRunnerOptions& model, int64_t emission_buffer) {
+Node::Node(WorkerRole role, const FakeRunnerOptions& model, int64_t emission_buffer, bool accept_inexact) {
   WorkerOptions options{.name = "node", .model = "hashes"};
   options.core.role = role;
+  options.handoff.inexact = accept_inexact;
   options.core.emission_buffer = emission_buffer;
   options.engine.token_budget = 48;
   options.engine.prefill_chunk = 24;
@@ -86,6 +87,7 @@ void DecodeClient::Read(v1::DecodeRequest request) {
     if (event.has_finished()) {
       result_.kv = event.finished().kv();
       result_.reason = event.finished().reason();
+      result_.inexact = event.finished().inexact();
     }
   }
   const grpc::Status status = reader->Finish();

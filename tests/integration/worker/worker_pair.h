@@ -20,7 +20,8 @@
 namespace baton {
 
 struct Node {
-  Node(WorkerRole role, const FakeRunnerOptions& model, int64_t emission_buffer = 256);
+  Node(WorkerRole role, const FakeRunnerOptions& model, int64_t emission_buffer = 256,
+       bool accept_inexact = false);
   ~Node();
 
   PageCounts pages() const;
@@ -42,7 +43,7 @@ struct DecodeResult {
   std::vector<int32_t> tokens;
   v1::KvOutcome kv = v1::KV_OUTCOME_UNSPECIFIED;
   v1::FinishReason reason = v1::FINISH_REASON_NONE;
-  bool accepted = false;
+  bool accepted = false, inexact = false;
   grpc::Status status;
 };
 

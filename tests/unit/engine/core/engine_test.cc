@@ -123,6 +123,7 @@ class StuckRunner : public ModelRunner {
   std::byte* PageData(PageId page) override { return fake_.PageData(page); }
   int vocab_size() const override { return fake_.vocab_size(); }
   int64_t max_context() const override { return fake_.max_context(); }
+  const std::string& model_id() const override { return fake_.model_id(); }
   const std::string& fingerprint() const override { return fake_.fingerprint(); }
   absl::Status Forward(absl::Span<const ForwardItem> items, LayerSink* sink,
                        absl::Span<float> logits) override {

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "engine/model/fingerprint.h"
 #include "engine/model/llama.h"
 #include "tests/unit/engine/model/model_testing.h"
 
@@ -161,6 +162,31 @@ TEST(Fingerprint, TellsApartWhatComputesOtherBitsAndNothingElse) {
   options.kv_dtype = KvDtype::kBF16;
   EXPECT_NE(MustLoad(path, options)->fingerprint(), base);
   EXPECT_NE(MustLoad(Golden("tiny-llama-mixed.gguf"), SmallOptions())->fingerprint(), base);
+}
+
+TEST(ModelId, TellsModelsApartAndNotTheirNumbers) {
+  const std::string path = Golden("tiny-llama.gguf");
+  LlamaOptions options = SmallOptions();
+  const std::string base = MustLoad(path, options)->model_id();
+  options.kv_dtype = KvDtype::kF32;
+  options.max_context = 128;
+  EXPECT_EQ(MustLoad(path, options)->model_id(), base);
+  EXPECT_NE(MustLoad(Golden("tiny-llama-mixed.gguf"), SmallOptions())->model_id(), base);
+  const auto file = GgufFile::Open(path);
+  ASSERT_TRUE(file.ok());
+  const ModelConfig config = *ReadModelConfig(**file);
+  EXPECT_EQ(ModelId(**file, config), base);
+  const auto other = [&](auto change) {
+    ModelConfig changed = config;
+    change(changed);
+    return ModelId(**file, changed);
+  };
+  EXPECT_NE(other([](ModelConfig& c) { c.rope_base *= 2; }), base);
+  EXPECT_NE(other([](ModelConfig& c) { c.rope_divisor = 4; }), base);
+  EXPECT_NE(other([](ModelConfig& c) { c.rope_dims /= 2; }), base);
+  EXPECT_NE(other([](ModelConfig& c) { c.rope_factors = {1, 2}; }), base);
+  EXPECT_NE(other([](ModelConfig& c) { c.kv_heads *= 2; }), base);
+  EXPECT_NE(other([](ModelConfig& c) { c.layers += 1; }), base);
 }
 
 TEST(Factory, RanksShareWeightsButNotPages) {

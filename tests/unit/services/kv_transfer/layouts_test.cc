@@ -32,6 +32,7 @@ struct Shape {
   KvDtype dtype = KvDtype::kF16;
   std::string fingerprint = "same";
   bool inexact = false;
+  std::string model = "model";
   bool operator==(const Shape&) const = default;
 
   KvLayout layout() const {
@@ -61,6 +62,7 @@ struct Party {
     pages = SomePages(rng, kPool, s.layout().PagesFor(kTokens));
     HandoffOptions options;
     options.fingerprint = s.fingerprint;
+    options.model = s.model;
     options.shard = s.shard;
     options.inexact = s.inexact;
     driver = *HandoffDriver::Create(options, epoch, &memory, wire.get(), clock, &log);
@@ -256,6 +258,13 @@ TEST_F(LayoutsTest, WhatIsNotToBeInexactIsRefusedInWords) {
       {{.fingerprint = "a"}, {.fingerprint = "b"}, "numeric fingerprints differ"},
       {{.fingerprint = "a", .inexact = true}, {.fingerprint = "b"}, "numeric fingerprints differ"},
       {{.fingerprint = "a"}, {.fingerprint = "b", .inexact = true}, "numeric fingerprints differ"},
+      {{.fingerprint = "a", .inexact = true, .model = "one"},
+       {.fingerprint = "b", .inexact = true, .model = "other"},
+       "models differ: the owner"},
+      {{.fingerprint = "a", .inexact = true, .model = ""},
+       {.fingerprint = "b", .inexact = true, .model = ""},
+       "models differ"},
+      {{.model = "one"}, {.model = "other"}, "models differ"},
       {{.dtype = KvDtype::kBF16}, {}, "KV dtype is 2 at the owner, 1 at the reader"},
       {{.shard = {0, kLayers, 0, 3}}, {}, "the owner keeps layers [0, 5) of KV heads [0, 3)"},
   };

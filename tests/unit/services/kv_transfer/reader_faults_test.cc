@@ -243,6 +243,23 @@ TEST_F(ReaderFaultsTest, ARefusalEndsIt) {
   EXPECT_TRUE(TheLoss().fenced);
 }
 
+// An owner that does not know of models yet grants what it should not.
+TEST_F(ReaderFaultsTest, AnInexactOwnerOfAnotherModelOrOfNoneIsNotReadFrom) {
+  ReaderOptions options = Options();
+  options.inexact = true;
+  options.model = "ours";
+  for (const char* model : {"", "other", "ours"}) {
+    reader.emplace(options);
+    out.clear();
+    Begin(1);
+    v1::Handoff opened = OpenedOf(1);
+    opened.mutable_opened()->set_inexact(true);
+    opened.mutable_opened()->set_model(model);
+    Say(opened);
+    EXPECT_THAT(All<PullLost>(), SizeIs(options.model == model ? 0 : 1)) << model;
+  }
+}
+
 TEST_F(ReaderFaultsTest, ARefusedReadIsLost) {
   Offered(1);
   ServeReads(true, absl::FailedPreconditionError("the lease has expired"));

@@ -108,6 +108,11 @@ TEST(Placement, OtherFingerprintsArePairedOnlyWhereBothAcceptThatAndNothingBette
   ranks[0].accepts_inexact = true;
   EXPECT_FALSE(placed().prefill.has_value());
   ranks[1].accepts_inexact = true;
+  EXPECT_FALSE(placed().prefill.has_value()) << "who knows whether the models are the same";
+  ranks[0].model_id = "m";
+  ranks[1].model_id = "n";
+  EXPECT_FALSE(placed().prefill.has_value()) << "another model's keys and values mean nothing here";
+  ranks[1].model_id = "m";
   EXPECT_EQ(placed().prefill->worker, 2u);
   EXPECT_TRUE(placed().inexact);
   ranks[0].accepts_inexact = false;
