@@ -16,6 +16,7 @@
 #include "tools/chaos/shrink.h"
 #include "tools/ctl/commands.h"
 #include "tools/ctl/files.h"
+#include "tools/report/report.h"
 
 namespace baton::chaos {
 namespace {
@@ -78,7 +79,8 @@ absl::Status WriteResults(const ChaosOptions& options, const Setting& setting, l
   const std::string& out = setting.wish.out_dir;
   BATON_RETURN_IF_ERROR(ctl::WriteFileAtomically(out + "/scenario.yaml", setting.file.text));
   BATON_RETURN_IF_ERROR(load::WriteRunRecord(out + "/run.json", *record));
-  return options.json.empty() ? absl::OkStatus() : load::WriteRunRecord(options.json, *record);
+  if (!options.json.empty()) BATON_RETURN_IF_ERROR(load::WriteRunRecord(options.json, *record));
+  return report::WriteReport({record, 1}, out + "/report.html");
 }
 
 // Runs smaller and smaller schedules of one variant while they fail; the smallest that did.
@@ -101,6 +103,7 @@ absl::StatusOr<Schedule> Shrink(const ChaosOptions& options, const Setting& sett
     shrinker.Report(!outcome.held);
     absl::PrintF("shrink %d: %d faults: %s\n", shrinker.runs(), next->faults.size(),
                  outcome.held ? "holds" : "fails");
+    fflush(stdout);
   }
   return shrinker.smallest();
 }
