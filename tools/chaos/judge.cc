@@ -4,6 +4,7 @@
 #include "absl/strings/str_format.h"
 #include "common/status_macros.h"
 #include "tools/chaos/bad_streams.h"
+#include "tools/chaos/checks/counter_checks.h"
 #include "tools/chaos/reference_run.h"
 #include "tools/chaos/run_checks.h"
 #include "tools/chaos/send_load.h"
@@ -50,7 +51,9 @@ absl::StatusOr<std::vector<CheckResult>> Judge::Check(const Scenario& scenario, 
     BATON_ASSIGN_OR_RETURN(reference, ReferenceFor(scenario, evidence.rate));
   }
   BATON_RETURN_IF_ERROR(KeepBadStreams(evidence, *reference, dir + "/bad_streams.jsonl"));
-  return CheckRun(scenario.checks, evidence, *reference);
+  std::vector<CheckResult> results = CheckRun(scenario.checks, evidence, *reference);
+  for (CheckResult& result : CheckCounters(evidence, *reference)) results.push_back(std::move(result));
+  return results;
 }
 
 }  // namespace baton::chaos
