@@ -84,7 +84,8 @@ std::vector<double> LogTicks(double least, double most) {
       if (digit == 1) ticks.push_back(value);
     }
   }
-  return ticks.size() < 3 ? fine : ticks;
+  if (ticks.size() >= 3) return ticks;
+  return fine.size() >= 3 ? fine : NiceTicks(least, most, 5);
 }
 
 Axis::Axis(double least, double most, bool logarithmic, double from, double to)

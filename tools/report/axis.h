@@ -17,7 +17,8 @@ std::string FormatTick(double value, Unit unit);
 // Multiples of 1, 2 or 5 times a power of ten: about `about` of them, none outside of [least, most]. At most
 // 4 * about. Empty if the range is none.
 std::vector<double> NiceTicks(double least, double most, int about);
-// For 0 < least < most: powers of ten; with 2 and 5 between where these are fewer than three.
+// For 0 < least < most: powers of ten; with 2 and 5 between where these are fewer than three; NiceTicks where
+// all of that is still fewer.
 std::vector<double> LogTicks(double least, double most);
 
 // What can be drawn: finite, and within 1e15.

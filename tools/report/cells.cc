@@ -1,6 +1,7 @@
 #include "tools/report/cells.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <tuple>
 
@@ -103,17 +104,23 @@ std::optional<Range> RangeOf(const Cell& cell, const Metric& metric) {
   return Range{MedianOf(values), *least, *most};
 }
 
-std::string WhyAbsent(const Cell& cell, const Metric& metric) {
-  if (metric.spread.empty()) return metric.field == "goodput_per_s" ? "no SLO was set" : "not measured";
-  const int64_t wanted = WantedFor(metric.field);
-  int64_t fewest = wanted;
+Samples SamplesOf(const Cell& cell, const Metric& metric) {
+  if (metric.spread.empty()) return {};
+  Samples samples{std::numeric_limits<int64_t>::max(), WantedFor(metric.field)};
   for (const load::RunResult* run : cell.repeats) {
     const auto found = run->summary.spreads.find(metric.spread);
-    fewest = std::min(fewest, found == run->summary.spreads.end() ? 0 : found->second.count);
+    samples.fewest = std::min(samples.fewest, found == run->summary.spreads.end() ? 0 : found->second.count);
   }
-  if (fewest >= wanted) return "not in the record";
-  return absl::StrCat(fewest, fewest == 1 ? " sample" : " samples",
-                      cell.repeats.size() > 1 ? " in a repeat, " : ", ", metric.field, " wants ", wanted);
+  return samples;
+}
+
+std::string WhyAbsent(const Cell& cell, const Metric& metric) {
+  if (metric.spread.empty()) return metric.field == "goodput_per_s" ? "no SLO was set" : "not measured";
+  const Samples samples = SamplesOf(cell, metric);
+  if (samples.fewest >= samples.wanted) return "not in the record";
+  return absl::StrCat(samples.fewest, samples.fewest == 1 ? " sample" : " samples",
+                      cell.repeats.size() > 1 ? " in a repeat, " : ", ", metric.field, " wants ",
+                      samples.wanted);
 }
 
 int64_t Requests(const Cell& cell) {

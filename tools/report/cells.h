@@ -41,6 +41,11 @@ std::vector<Cell> CellsOf(absl::Span<const load::RunRecord> records);
 
 // Absent where a repeat has too few samples of it (or none).
 std::optional<Range> RangeOf(const Cell& cell, const Metric& metric);
+// Of the repeat that has the fewest, and how many `metric` wants; 0 and 0 where it is no distribution's.
+struct Samples {
+  int64_t fewest = 0, wanted = 0;
+};
+Samples SamplesOf(const Cell& cell, const Metric& metric);
 // Why it is absent: "75 samples, p90 wants 100".
 std::string WhyAbsent(const Cell& cell, const Metric& metric);
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -10,38 +11,42 @@
 namespace baton::report {
 namespace {
 
-constexpr size_t kMostReasons = 12;
-
 // Why percentiles are absent, for the readers of paper too.
 class Reasons {
  public:
-  void Add(const std::string& metric, const std::string& cell, const std::string& why) {
-    std::string& cells = of_[absl::StrCat(metric, ": ", why)];
-    absl::StrAppend(&cells, cells.empty() ? "" : ", ", cell);
+  void Add(const Cell& cell, const Metric& metric) {
+    const Samples samples = SamplesOf(cell, metric);
+    if (samples.wanted == 0) return;
+    auto [at, is_new] = of_.try_emplace(metric.title, Of{samples.wanted, samples.fewest, samples.fewest, 0});
+    at->second.least = std::min(at->second.least, samples.fewest);
+    at->second.most = std::max(at->second.most, samples.fewest);
+    ++at->second.rows;
   }
+
   std::string Markup() const {
     if (of_.empty()) return "";
-    std::string text = "– means too few samples to say: ";
-    size_t shown = 0;
-    for (const auto& [why, cells] : of_) {
-      if (shown == kMostReasons) break;
-      absl::StrAppend(&text, shown++ == 0 ? "" : "; ", why, " (", cells, ")");
+    std::string text = "– means too few samples to say. ";
+    for (const auto& [metric, of] : of_) {
+      const std::string had =
+          of.least == of.most ? absl::StrCat(of.least) : absl::StrCat(of.least, " to ", of.most);
+      absl::StrAppend(&text, metric, " wants ", FormatFigure(static_cast<double>(of.wanted)), " and has ",
+                      had, of.rows > 1 ? absl::StrCat(" in ", of.rows, " rows") : "", ". ");
     }
-    absl::StrAppend(&text, of_.size() > shown ? absl::StrCat("; and ", of_.size() - shown, " more") : "",
-                    ".");
     return Paragraph(text, "note");
   }
 
  private:
-  std::map<std::string, std::string> of_;
+  struct Of {
+    int64_t wanted, least, most, rows;
+  };
+  std::map<std::string, Of> of_;
 };
 
-TableCell CellOf(const Cell& cell, const Metric& metric, const std::string& name, Reasons* reasons) {
+TableCell CellOf(const Cell& cell, const Metric& metric, Reasons* reasons) {
   const std::optional<Range> range = RangeOf(cell, metric);
   if (!range) {
-    const std::string why = WhyAbsent(cell, metric);
-    reasons->Add(metric.title, name, why);
-    return {"–", "", why, "n faint"};
+    reasons->Add(cell, metric);
+    return {"–", "", WhyAbsent(cell, metric), "n faint"};
   }
   std::string spread;
   if (cell.repeats.size() > 1) {
@@ -87,16 +92,16 @@ void AddTenants(const View& view, Table* table) {
       Cell one = cell;
       one.repeats.clear();
       for (const load::RunResult& run : runs) one.repeats.push_back(&run);
-      std::vector<TableCell> row = {{view.Name(cell, true), "", "", ""},
+      std::vector<TableCell> row = {{view.Name(cell, true), "", "", "n"},
                                     {name, "", "", ""},
                                     {absl::StrCat(Requests(one)), "", "", "n"},
                                     {absl::StrCat(Errors(one)), "", "", "n"}};
       Reasons unused;
       for (const char* title : {"ttft_ms", "itl_ms", "tpot_ms"}) {
-        row.push_back(CellOf(one, MetricOf(title, "p50"), name, &unused));
+        row.push_back(CellOf(one, MetricOf(title, "p50"), &unused));
       }
-      row.push_back(CellOf(one, MetricOf("", "output_tokens_per_s"), name, &unused));
-      row.push_back(CellOf(one, MetricOf("", "goodput_per_s"), name, &unused));
+      row.push_back(CellOf(one, MetricOf("", "output_tokens_per_s"), &unused));
+      row.push_back(CellOf(one, MetricOf("", "goodput_per_s"), &unused));
       table->rows.push_back(std::move(row));
     }
   }
@@ -131,8 +136,8 @@ std::string SummarySection(const View& view) {
         {name, "", "", ""},
         {absl::StrCat(cell.repeats.size()), "", "", "n"},
         {absl::StrCat(Requests(cell)), "", "", "n"},
-        {absl::StrCat(Errors(cell)), ErrorsOf(cell), "", Errors(cell) > 0 ? "bad" : "n"}};
-    for (const Metric& metric : Metrics()) row.push_back(CellOf(cell, metric, name, &reasons));
+        {absl::StrCat(Errors(cell)), ErrorsOf(cell), "", Errors(cell) > 0 ? "n bad" : "n"}};
+    for (const Metric& metric : Metrics()) row.push_back(CellOf(cell, metric, &reasons));
     table.rows.push_back(std::move(row));
   }
   if (table.rows.empty()) return "";

@@ -21,13 +21,13 @@ p{margin:6px 0;max-width:100ch;overflow-wrap:anywhere}.note,small{color:var(--fa
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:13px;margin:6px 0}
 th,td{padding:3px 9px 3px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
 th{color:var(--faint);font-weight:600;vertical-align:bottom}td{overflow-wrap:anywhere;max-width:70ch}
-td.n{white-space:nowrap;font-variant-numeric:tabular-nums}td small{white-space:nowrap}
+td.n{white-space:nowrap;overflow-wrap:normal;font-variant-numeric:tabular-nums}td small{white-space:nowrap}
 td.ok{color:var(--good);font-weight:600}td.bad{color:var(--bad);font-weight:600}td.faint{color:var(--faint)}
 pre{background:var(--wash);padding:8px 12px;font-size:12px;white-space:pre-wrap;overflow-wrap:anywhere;margin:4px 0}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,520px),1fr));gap:18px 28px}
 figure{margin:0;break-inside:avoid}svg{max-width:100%;height:auto;display:block}
 svg text{font:11px system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:var(--ink)}
-svg .title{font-size:13px;font-weight:600}svg .tick{fill:var(--faint)}
+svg .label{stroke:var(--paper);stroke-width:3;paint-order:stroke}svg .title{font-size:13px;font-weight:600}svg .tick{fill:var(--faint)}
 .grid{stroke:var(--rule)}.axis{stroke:var(--faint)}.leader{stroke:var(--rule);fill:none}
 .line{stroke:var(--c);stroke-width:2;fill:none;stroke-linejoin:round}.line.thin{stroke-width:1.4}
 .band{fill:var(--c);fill-opacity:.16;stroke:var(--c);stroke-opacity:.3;stroke-width:.7}.dot,.bar{fill:var(--c)}

@@ -15,6 +15,13 @@ std::string OneLine(const std::string& text) {
   return ctl::Shorten(text, kWidest);
 }
 
+// Without commas, which would keep a column from being seen as numbers.
+std::string Plain(double value) {
+  std::string text = FormatFigure(value);
+  std::erase(text, ',');
+  return text;
+}
+
 std::string HeadOf(const load::RunRecord& record, const std::string& letter) {
   const Said said = VerdictOf(record);
   std::string text = absl::StrCat(letter, letter.empty() ? "" : ": ", OneLine(record.name), ": ", said.word,
@@ -41,7 +48,7 @@ std::string Summary(const std::vector<Cell>& cells, bool several) {
                     absl::StrCat(Requests(cell)), absl::StrCat(Errors(cell))});
     for (const Metric& metric : Metrics()) {
       const std::optional<Range> range = RangeOf(cell, metric);
-      rows.back().push_back(range ? FormatFigure(range->median) : "-");
+      rows.back().push_back(range ? Plain(range->median) : "-");
     }
   }
   if (rows.size() == 1) return "";
@@ -62,7 +69,7 @@ std::string Differences(absl::Span<const load::RunRecord> records, const std::ve
     for (const Difference& difference : pairing.differences) {
       if (rows.size() > kMostLines) break;
       rows.push_back({OneLine(NameOf(pairing.other, true)), difference.metric->title,
-                      FormatFigure(difference.base.median), FormatFigure(difference.other.median),
+                      Plain(difference.base.median), Plain(difference.other.median),
                       FormatPercent(difference.percent),
                       absl::StrCat(difference.better ? "better" : "worse",
                                    difference.within_repeats ? ", within repeats" : "")});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tools/ctl/table.h"
@@ -15,7 +16,7 @@ namespace {
 
 constexpr double kWidth = 560, kLeft = 58, kRight = 548, kLaneHeight = 14, kPanelHeight = 46, kPanelGap = 26;
 constexpr int kMostLanes = 6;
-constexpr size_t kMostMarks = 200;
+constexpr size_t kMostMarks = 200, kLongestLabel = 40;
 
 std::vector<load::Mark> InOrder(std::vector<load::Mark> marks, double seconds) {
   std::erase_if(marks, [&](const load::Mark& mark) { return !(mark.at_s >= 0 && mark.at_s <= seconds); });
@@ -50,17 +51,25 @@ void DrawPanel(const Panel& panel, double bin_s, const Axis& x, double top, Svg*
   }
 }
 
-void DrawMarks(const std::vector<load::Mark>& marks, const std::vector<Placed>& placed, const Axis& x,
-               double top, double bottom, Svg* svg) {
+double LaneAt(const Placed& placed, double top) {
+  return top - 6 - kLaneHeight * std::max(placed.lane, 0);
+}
+
+// Under the rest.
+void DrawMarkLines(const std::vector<load::Mark>& marks, const std::vector<Placed>& placed, const Axis& x,
+                   double top, double bottom, Svg* svg) {
   for (size_t i = 0; i < marks.size(); ++i) {
     const double at = x.At(marks[i].at_s);
-    const double from = placed[i].lane < 0 ? top : top - 6 - kLaneHeight * placed[i].lane;
-    svg->Line({at, from - 8}, {at, bottom}, IsEnd(marks[i]) ? "mark end" : "mark");
+    svg->Line({at, LaneAt(placed[i], top) - 8}, {at, bottom}, IsEnd(marks[i]) ? "mark end" : "mark");
   }
+}
+
+void DrawMarkLabels(const std::vector<load::Mark>& marks, const std::vector<Placed>& placed, const Axis& x,
+                    double top, Svg* svg) {
   for (size_t i = 0; i < marks.size(); ++i) {
     if (placed[i].lane < 0) continue;
-    const double at = x.At(marks[i].at_s), y = top - 6 - kLaneHeight * placed[i].lane;
-    svg->Text({at + (placed[i].leftwards ? -3 : 3), y}, ctl::Shorten(TextOf(marks[i]), 40),
+    const Point at{x.At(marks[i].at_s) + (placed[i].leftwards ? -3 : 3), LaneAt(placed[i], top)};
+    svg->Text(at, ctl::Shorten(TextOf(marks[i]), kLongestLabel),
               IsEnd(marks[i]) ? "marktext end" : "marktext", placed[i].leftwards ? "end" : "start");
   }
 }
@@ -74,7 +83,8 @@ bool IsEnd(const load::Mark& mark) {
 std::string TextOf(const load::Mark& mark) {
   if (mark.what.empty()) return mark.kind;
   if (IsEnd(mark)) return absl::StrCat(mark.what, " ", mark.kind);
-  return absl::StrContains(mark.what, mark.kind) ? mark.what : absl::StrCat(mark.kind, " ", mark.what);
+  return absl::StrContains(absl::AsciiStrToLower(mark.what), mark.kind) ? mark.what
+                                                           : absl::StrCat(mark.kind, " ", mark.what);
 }
 
 std::string Draw(const TimelineChart& chart) {
@@ -83,7 +93,7 @@ std::string Draw(const TimelineChart& chart) {
   const std::vector<load::Mark> marks = InOrder(chart.marks, chart.seconds);
   std::vector<Label> labels;
   for (const load::Mark& mark : marks) {
-    labels.push_back({x.At(mark.at_s), WidthOf(ctl::Shorten(TextOf(mark), 40)) + 8});
+    labels.push_back({x.At(mark.at_s), WidthOf(ctl::Shorten(TextOf(mark), kLongestLabel)) + 8});
   }
   const std::vector<Placed> placed = PlaceInLanes(labels, 0, kWidth, kMostLanes);
   int lanes = 0;
@@ -94,6 +104,7 @@ std::string Draw(const TimelineChart& chart) {
       first + static_cast<double>(chart.panels.size()) * (kPanelHeight + kPanelGap) - kPanelGap;
   Svg svg(kWidth, bottom + 40, chart.title);
   svg.Text({0, 14}, chart.title, "title");
+  DrawMarkLines(marks, placed, x, top, bottom, &svg);
   for (size_t i = 0; i < chart.panels.size(); ++i) {
     DrawPanel(chart.panels[i], chart.bin_s, x, first + static_cast<double>(i) * (kPanelHeight + kPanelGap),
               &svg);
@@ -103,7 +114,7 @@ std::string Draw(const TimelineChart& chart) {
     svg.Text({x.At(tick), bottom + 17}, FormatFigure(tick), "tick", "middle");
   }
   svg.Text({(kLeft + kRight) / 2, bottom + 33}, "seconds since the run began", "tick", "middle");
-  DrawMarks(marks, placed, x, top, bottom, &svg);
+  DrawMarkLabels(marks, placed, x, top, &svg);
   return std::move(svg).Done();
 }
 
