@@ -56,19 +56,19 @@ void AddRows(int64_t streams, const RunResult& run, const Spread& fake_lag, doub
              RunRecord& record) {
   const auto& spreads = run.summary.spreads;
   const std::string at = absl::StrFormat("%d streams: ", streams);
-  const auto add = [&](const char* name, double value, const char* unit, const char* peer,
-                       double peer_value) {
-    record.rows.push_back({at + name, value, unit, peer, peer_value});
+  const auto add = [&](const char* name, std::optional<double> value, const char* unit, const char* peer,
+                       std::optional<double> peer_value) {
+    if (value) record.rows.push_back({at + name, *value, unit, peer, peer_value});
   };
   const double wanted = run.rate * 100;
   record.rows.push_back({at + "tokens a second", run.summary.output_tokens_per_s, "tokens/s",
                          "the endpoint's schedule", wanted, run.summary.output_tokens_per_s / wanted});
-  add("TTFT p50", spreads.at("ttft_ms").p50.value_or(0), "ms", "set", absl::ToDoubleMilliseconds(kTtft));
-  add("ITL p50", spreads.at("itl_ms").p50.value_or(0), "ms", "set", absl::ToDoubleMilliseconds(kItl));
-  add("TTFT p99", spreads.at("ttft_ms").p99.value_or(0), "ms", "set, and the endpoint's own lag p99",
+  add("TTFT p50", spreads.at("ttft_ms").p50, "ms", "set", absl::ToDoubleMilliseconds(kTtft));
+  add("ITL p50", spreads.at("itl_ms").p50, "ms", "set", absl::ToDoubleMilliseconds(kItl));
+  add("TTFT p99", spreads.at("ttft_ms").p99, "ms", "set, and the endpoint's own lag p99",
       absl::ToDoubleMilliseconds(kTtft) + fake_lag.p99.value_or(0));
-  add("sent late p99", spreads.at("lag_ms").p99.value_or(0), "ms", "", 0);
-  add("event loop late p99", spreads.at("loop_lag_ms").p99.value_or(0), "ms", "", 0);
+  add("sent late p99", spreads.at("lag_ms").p99, "ms", "", std::nullopt);
+  add("event loop late p99", spreads.at("loop_lag_ms").p99, "ms", "", std::nullopt);
   add("share of a core, of the client", own_cpu, "", "of the endpoint", fake_cpu);
 }
 
