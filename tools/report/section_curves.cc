@@ -51,6 +51,9 @@ std::string Draw(const View& view, const Metric& metric) {
   chart.y_unit = metric.unit == "ms" ? Unit::kMs : Unit::kPlain;
   chart.dots = true;
   chart.lines = LinesOf(view, metric);
+  for (const Cell& cell : view.cells) chart.x_most = std::max(chart.x_most, cell.rate);
+  chart.x_least = chart.x_most;  // all charts over the same rates
+  for (const Cell& cell : view.cells) chart.x_least = std::min(chart.x_least, cell.rate);
   chart.y_logarithmic = metric.unit == "ms" && IsWide(chart.lines);
   if (chart.y_logarithmic) absl::StrAppend(&chart.title, " (logarithmic)");
   return Draw(chart);

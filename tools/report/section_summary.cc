@@ -11,6 +11,11 @@
 namespace baton::report {
 namespace {
 
+// The counts say already what completed.
+bool IsShown(const Metric& metric) {
+  return metric.field != "requests_per_s";
+}
+
 // Why percentiles are absent, for the readers of paper too.
 class Reasons {
  public:
@@ -50,7 +55,7 @@ TableCell CellOf(const Cell& cell, const Metric& metric, Reasons* reasons) {
   }
   std::string spread;
   if (cell.repeats.size() > 1) {
-    spread = absl::StrCat(FormatFigure(range->least), " … ", FormatFigure(range->most));
+    spread = absl::StrCat(FormatFigure(range->least), "–", FormatFigure(range->most));
   }
   return {FormatFigure(range->median), spread, "", "n"};
 }
@@ -93,7 +98,7 @@ void AddTenants(const View& view, Table* table) {
       one.repeats.clear();
       for (const load::RunResult& run : runs) one.repeats.push_back(&run);
       std::vector<TableCell> row = {{view.Name(cell, true), "", "", "n"},
-                                    {name, "", "", ""},
+                                    {name, "", "", "n"},
                                     {absl::StrCat(Requests(one)), "", "", "n"},
                                     {absl::StrCat(Errors(one)), "", "", "n"}};
       Reasons unused;
@@ -127,17 +132,20 @@ TableCell Verdict(const Difference& difference) {
 std::string SummarySection(const View& view) {
   Table table;
   table.heading = {"variant and rate", "runs", "requests", "errors"};
-  for (const Metric& metric : Metrics())
-    table.heading.push_back(absl::StrCat(metric.title, ", ", metric.unit));
+  for (const Metric& metric : Metrics()) {
+    if (IsShown(metric)) table.heading.push_back(absl::StrCat(metric.title, ", ", metric.unit));
+  }
   Reasons reasons;
   for (const Cell& cell : view.cells) {
     const std::string name = view.Name(cell, true);
     std::vector<TableCell> row = {
-        {name, "", "", ""},
+        {name, "", "", "n"},
         {absl::StrCat(cell.repeats.size()), "", "", "n"},
         {absl::StrCat(Requests(cell)), "", "", "n"},
         {absl::StrCat(Errors(cell)), ErrorsOf(cell), "", Errors(cell) > 0 ? "n bad" : "n"}};
-    for (const Metric& metric : Metrics()) row.push_back(CellOf(cell, metric, &reasons));
+    for (const Metric& metric : Metrics()) {
+      if (IsShown(metric)) row.push_back(CellOf(cell, metric, &reasons));
+    }
     table.rows.push_back(std::move(row));
   }
   if (table.rows.empty()) return "";

@@ -11,17 +11,17 @@ inline constexpr char kStyle[] = R"css(
 --good:#3fc79a;--bad:#ff8a4c;--wash:#1d2226;--p0:#4fa8e0;--p1:#ff8a3d;--p2:#2fc79a;--p3:#e59cc4;--p4:#f0b93a;
 --p5:#8fd0f5;--p6:#b09add;--p7:#b5bbc2}}
 *{box-sizing:border-box}
-body{margin:0 auto;padding:24px 20px 60px;max-width:1240px;background:var(--paper);color:var(--ink);
+body{margin:0 auto;padding:24px 20px 60px;max-width:1360px;background:var(--paper);color:var(--ink);
 font:14px/1.45 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
 h1{font-size:22px;margin:0 0 4px}h2{font-size:16px;margin:32px 0 8px;border-bottom:1px solid var(--rule);padding-bottom:3px}
 p{margin:6px 0;max-width:100ch;overflow-wrap:anywhere}.note,small{color:var(--faint);font-size:12px}
 .verdict{border-left:5px solid var(--faint);background:var(--wash);padding:8px 14px;margin:12px 0}
 .verdict.good{border-color:var(--good)}.verdict.bad{border-color:var(--bad)}.verdict b{letter-spacing:.04em}
 .good b{color:var(--good)}.bad b{color:var(--bad)}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:13px;margin:6px 0}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-size:12.5px;margin:6px 0}
 th,td{padding:3px 9px 3px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
 th{color:var(--faint);font-weight:600;vertical-align:bottom}td{overflow-wrap:anywhere;max-width:70ch}
-td.n{white-space:nowrap;overflow-wrap:normal;font-variant-numeric:tabular-nums}td small{white-space:nowrap}
+td.n{white-space:nowrap;overflow-wrap:normal;font-variant-numeric:tabular-nums}td small{white-space:nowrap;font-size:11px;font-weight:400}
 td.ok{color:var(--good);font-weight:600}td.bad{color:var(--bad);font-weight:600}td.faint{color:var(--faint)}
 pre{background:var(--wash);padding:8px 12px;font-size:12px;white-space:pre-wrap;overflow-wrap:anywhere;margin:4px 0}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,520px),1fr));gap:18px 28px}
@@ -36,7 +36,8 @@ svg .marktext{fill:var(--bad);stroke:var(--paper);stroke-width:3;paint-order:str
 .d1{stroke-dasharray:7 4}.d2{stroke-dasharray:2 3}.d3{stroke-dasharray:9 3 2 3}
 .c0{--c:var(--p0)}.c1{--c:var(--p1)}.c2{--c:var(--p2)}.c3{--c:var(--p3)}.c4{--c:var(--p4)}.c5{--c:var(--p5)}
 .c6{--c:var(--p6)}.c7{--c:var(--p7)}
-@media print{body{max-width:none;padding:0;font-size:11px}table{font-size:9.5px}h2{break-after:avoid}tr{break-inside:avoid}
+@page{size:A4 landscape;margin:12mm}
+@media print{td small{font-size:8px}th,td{padding-right:5px}body{max-width:none;padding:0;font-size:11px}table{font-size:9.5px}h2{break-after:avoid}tr{break-inside:avoid}
 .figures{grid-template-columns:1fr 1fr;gap:10px 14px}.wide{overflow:visible}}
 )css";
 

@@ -83,8 +83,9 @@ bool IsEnd(const load::Mark& mark) {
 std::string TextOf(const load::Mark& mark) {
   if (mark.what.empty()) return mark.kind;
   if (IsEnd(mark)) return absl::StrCat(mark.what, " ", mark.kind);
-  return absl::StrContains(absl::AsciiStrToLower(mark.what), mark.kind) ? mark.what
-                                                           : absl::StrCat(mark.kind, " ", mark.what);
+  return absl::StrContains(absl::AsciiStrToLower(mark.what), mark.kind)
+             ? mark.what
+             : absl::StrCat(mark.kind, " ", mark.what);
 }
 
 std::string Draw(const TimelineChart& chart) {
