@@ -148,6 +148,16 @@ std::string NameOf(const Cell& cell, bool several, bool with_rate) {
   return name;
 }
 
+std::vector<const Cell*> Chosen(const std::vector<Cell>& cells, size_t most) {
+  std::vector<const Cell*> chosen;
+  for (size_t i = 0; i < cells.size() && chosen.size() < most; ++i) {
+    const bool last = i + 1 == cells.size() || cells[i + 1].record != cells[i].record ||
+                      cells[i + 1].label != cells[i].label;
+    if (cells.size() <= most || last) chosen.push_back(&cells[i]);
+  }
+  return chosen;
+}
+
 std::vector<std::string> Labels(const std::vector<Cell>& cells) {
   std::vector<std::string> labels;
   std::set<std::string> seen;

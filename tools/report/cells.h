@@ -58,6 +58,10 @@ std::string NameOf(const Cell& cell, bool several, bool with_rate = true);
 // 0: "A"
 std::string LetterOf(size_t record);
 
+// All cells, or where these are more than `most`, the highest rate of each variant (the first `most` of
+// them).
+std::vector<const Cell*> Chosen(const std::vector<Cell>& cells, size_t most);
+
 // The variants' names, in the order of their first cells: their places are the colours.
 std::vector<std::string> Labels(const std::vector<Cell>& cells);
 std::set<double> RatesOf(const std::vector<Cell>& cells, size_t record, const std::string& label);

@@ -38,19 +38,6 @@ std::vector<Point> Cumulative(const Cell& cell, const std::string& name) {
   return points;
 }
 
-// All cells, or the highest rate of each variant where these are too many.
-std::vector<const Cell*> Chosen(const View& view, bool* all) {
-  std::vector<const Cell*> chosen;
-  *all = view.cells.size() <= kMostLines;
-  for (size_t i = 0; i < view.cells.size() && chosen.size() < kMostLines; ++i) {
-    const Cell& cell = view.cells[i];
-    const bool last = i + 1 == view.cells.size() || view.cells[i + 1].record != cell.record ||
-                      view.cells[i + 1].label != cell.label;
-    if (*all || last) chosen.push_back(&cell);
-  }
-  return chosen;
-}
-
 std::string Draw(const View& view, const std::vector<const Cell*>& cells, const std::string& name,
                  const std::string& title) {
   Chart chart;
@@ -79,8 +66,8 @@ std::string Draw(const View& view, const std::vector<const Cell*>& cells, const 
 }  // namespace
 
 std::string DistributionsSection(const View& view) {
-  bool all = true;
-  const std::vector<const Cell*> cells = Chosen(view, &all);
+  const std::vector<const Cell*> cells = Chosen(view.cells, kMostLines);
+  const bool all = cells.size() == view.cells.size();
   std::vector<std::string> pictures;
   for (const auto& [name, title] : {std::pair{"ttft_ms", "TTFT"}, std::pair{"itl_ms", "ITL"},
                                     std::pair{"tpot_ms", "TPOT"}, std::pair{"e2e_ms", "End to end"}}) {

@@ -24,15 +24,6 @@ constexpr Kind kKinds[] = {{"output_tokens_per_s", "output tokens/s", false},
                            {"running", "streams running", false},
                            {"errors", "errors in each bin", true}};
 
-// The first repeat of each cell.
-std::vector<const Cell*> Chosen(const View& view) {
-  std::vector<const Cell*> chosen;
-  for (const Cell& cell : view.cells) {
-    if (chosen.size() < kMostRuns && !cell.repeats.front()->timeline.series.empty()) chosen.push_back(&cell);
-  }
-  return chosen;
-}
-
 // All pictures have the same axes: the end of time, and the greatest value of each series.
 struct Shared {
   double seconds = 0;
@@ -67,12 +58,12 @@ std::string Draw(const View& view, const Cell& cell, const Shared& shared) {
   return Draw(chart);
 }
 
-std::string NoteOf(const View& view, size_t drawn) {
+std::string NoteOf(const View& view, size_t drawn, bool all) {
   std::string note = "Solid lines across: a fault strikes; dashed: it is over.";
   const bool repeats = std::any_of(view.cells.begin(), view.cells.end(),
                                    [](const Cell& cell) { return cell.repeats.size() > 1; });
   if (repeats) absl::StrAppend(&note, " Shown: the first repeat of each.");
-  if (view.cells.size() > drawn) absl::StrAppend(&note, " Drawn: ", drawn, " of ", view.cells.size(), ".");
+  if (!all) absl::StrAppend(&note, " Of each variant its highest rate.");
   if (drawn > 1) absl::StrAppend(&note, " All have the same axes.");
   return note;
 }
@@ -80,13 +71,15 @@ std::string NoteOf(const View& view, size_t drawn) {
 }  // namespace
 
 std::string TimelinesSection(const View& view) {
-  const std::vector<const Cell*> cells = Chosen(view);
+  std::vector<const Cell*> cells = Chosen(view.cells, kMostRuns);
+  const bool all = cells.size() == view.cells.size();
+  std::erase_if(cells, [](const Cell* cell) { return cell->repeats.front()->timeline.series.empty(); });
   const Shared shared = SharedBy(cells);
   std::vector<std::string> pictures;
   for (const Cell* cell : cells) pictures.push_back(Draw(view, *cell, shared));
   const std::string markup = Figures(pictures);
   if (markup.empty()) return "";
-  return Section("Timelines", Paragraph(NoteOf(view, cells.size()), "note") + markup);
+  return Section("Timelines", Paragraph(NoteOf(view, cells.size(), all), "note") + markup);
 }
 
 }  // namespace baton::report

@@ -74,6 +74,16 @@ TEST(Cells, OneRepeatWithoutItWithholdsTheMedian) {
   EXPECT_FALSE(RangeOf(CellsOf(records)[0], MetricOf("ttft_ms", "p50")).has_value());
 }
 
+TEST(Cells, WhereTheyAreTooManyTheHighestRateOfEachVariantIsChosen) {
+  const std::vector<load::RunRecord> records = {RecordOf("one", 100), RecordOf("two", 100)};
+  const std::vector<Cell> cells = CellsOf(records);
+  EXPECT_THAT(Chosen(cells, 4), SizeIs(4));
+  const std::vector<const Cell*> chosen = Chosen(cells, 3);
+  ASSERT_THAT(chosen, SizeIs(2));
+  EXPECT_EQ(NameOf(*chosen[0], true), "A split at 2/s");
+  EXPECT_EQ(NameOf(*chosen[1], true), "B split at 2/s");
+}
+
 TEST(Report, HasEverySection) {
   std::vector<load::RunRecord> records = {RecordOf("one", 100)};
   records[0].hypothesis = "it <holds>";
