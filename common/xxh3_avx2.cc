@@ -14,14 +14,8 @@ struct Narrow {
   void Stream(void* to) const {
     for (int i = 0; i < 2; ++i) _mm256_stream_si256(static_cast<__m256i*>(to) + i, v[i]);
   }
-  void Accumulate(const Narrow& data, const std::byte* secret) {
-    const Narrow key = Load(secret);
-    for (int i = 0; i < 2; ++i) {
-      const __m256i keyed = _mm256_xor_si256(data.v[i], key.v[i]);
-      const __m256i product = _mm256_mul_epu32(keyed, _mm256_srli_epi64(keyed, 32));
-      v[i] = _mm256_add_epi64(v[i], _mm256_add_epi64(product, _mm256_shuffle_epi32(data.v[i], 0x4e)));
-    }
-  }
+  struct Partial;
+  void Take(const Partial& partial);
   void Scramble(const std::byte* secret) {
     const Narrow key = Load(secret);
     const __m256i prime = _mm256_set1_epi32(kPrime32);
@@ -33,6 +27,24 @@ struct Narrow {
   }
   __m256i v[2];
 };
+
+struct Narrow::Partial {
+  void Add(const Narrow& data, const Narrow& key) {
+    for (int i = 0; i < 2; ++i) {
+      const __m256i keyed = _mm256_xor_si256(data.v[i], key.v[i]);
+      products[i] = _mm256_add_epi64(products[i], _mm256_mul_epu32(keyed, _mm256_srli_epi64(keyed, 32)));
+      plain[i] = _mm256_add_epi64(plain[i], data.v[i]);
+    }
+  }
+  __m256i products[2], plain[2];
+};
+
+void Narrow::Take(const Partial& partial) {
+  for (int i = 0; i < 2; ++i) {
+    const __m256i swapped = _mm256_shuffle_epi32(partial.plain[i], 0x4e);
+    v[i] = _mm256_add_epi64(v[i], _mm256_add_epi64(partial.products[i], swapped));
+  }
+}
 
 }  // namespace
 

@@ -7,11 +7,8 @@ struct Wide {
   static Wide Load(const void* from) { return {_mm512_loadu_si512(from)}; }
   void Save(void* to) const { _mm512_storeu_si512(to, v); }
   void Stream(void* to) const { _mm512_stream_si512(static_cast<__m512i*>(to), v); }
-  void Accumulate(const Wide& data, const std::byte* secret) {
-    const __m512i keyed = _mm512_xor_si512(data.v, _mm512_loadu_si512(secret));
-    const __m512i product = _mm512_mul_epu32(keyed, _mm512_srli_epi64(keyed, 32));
-    v = _mm512_add_epi64(v, _mm512_add_epi64(product, _mm512_shuffle_epi32(data.v, _MM_PERM_BADC)));
-  }
+  struct Partial;
+  void Take(const Partial& partial);
   void Scramble(const std::byte* secret) {
     const __m512i prime = _mm512_set1_epi32(kPrime32);
     const __m512i folded = _mm512_xor_si512(v, _mm512_srli_epi64(v, 47));
@@ -21,6 +18,20 @@ struct Wide {
   }
   __m512i v;
 };
+
+struct Wide::Partial {
+  void Add(const Wide& data, const Wide& key) {
+    const __m512i keyed = _mm512_xor_si512(data.v, key.v);
+    products = _mm512_add_epi64(products, _mm512_mul_epu32(keyed, _mm512_srli_epi64(keyed, 32)));
+    plain = _mm512_add_epi64(plain, data.v);
+  }
+  __m512i products, plain;
+};
+
+void Wide::Take(const Partial& partial) {
+  const __m512i swapped = _mm512_shuffle_epi32(partial.plain, _MM_PERM_BADC);
+  v = _mm512_add_epi64(v, _mm512_add_epi64(partial.products, swapped));
+}
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -110,6 +112,28 @@ std::optional<double> UcxTaggedGbps() {
   double mebibytes = 0;
   if (words.size() != 8 || !absl::SimpleAtod(words[5], &mebibytes)) return std::nullopt;
   return mebibytes * (1 << 20) / 1e9;
+}
+
+double WakeSeconds() {
+  constexpr int kTrips = 400;
+  const SteadyClock clock;
+  const int there = eventfd(0, EFD_CLOEXEC), back = eventfd(0, EFD_CLOEXEC);
+  uint64_t count = 0;
+  std::thread other([&] {
+    uint64_t heard = 0;
+    for (int i = 0; i < kTrips && eventfd_read(there, &heard) == 0; ++i) (void)eventfd_write(back, 1);
+  });
+  std::vector<double> halves;
+  for (int i = 0; i < kTrips; ++i) {
+    const MonoTime begun = clock.Now();
+    if (eventfd_write(there, 1) != 0 || eventfd_read(back, &count) != 0) break;
+    halves.push_back(absl::ToDoubleSeconds(clock.Now() - begun) / 2);
+  }
+  other.join();
+  close(there);
+  close(back);
+  std::nth_element(halves.begin(), halves.begin() + halves.size() / 2, halves.end());
+  return halves.empty() ? 0 : halves[halves.size() / 2];
 }
 
 }  // namespace baton

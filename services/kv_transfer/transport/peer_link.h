@@ -125,7 +125,8 @@ class PeerLink {
   bool asked_ = false;  // the peer, by the ping of this probe
   double gbps_ = 0;
   uint64_t trip_nonce_ = 0;
-  int trips_left_ = 0;
+  int trips_left_ = 0;  // they start when nothing is read: a busy thread would be measured otherwise
+  bool trip_disturbed_ = false;
   MonoTime trip_begun_;
   absl::Duration round_trip_;  // the shortest; infinite: not known
   bool changed_ = false;
