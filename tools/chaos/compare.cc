@@ -25,16 +25,28 @@ std::optional<double> MedianOf(const std::vector<Evidence>& runs, const std::str
   return Median(std::move(values));
 }
 
-std::vector<double> RatesOfBoth(const Comparison& comparison, const std::vector<Evidence>& runs) {
-  std::set<double> left, right;
+std::set<double> RatesOf(const std::string& label, const std::vector<Evidence>& runs) {
+  std::set<double> rates;
   for (const Evidence& run : runs) {
-    if (run.label == comparison.left) left.insert(run.rate);
-    if (run.label == comparison.right) right.insert(run.rate);
+    if (run.label == label) rates.insert(run.rate);
   }
-  std::vector<double> both;
-  std::set_intersection(left.begin(), left.end(), right.begin(), right.end(), std::back_inserter(both));
-  if (comparison.rate) std::erase_if(both, [&](double rate) { return rate != *comparison.rate; });
-  return both;
+  return rates;
+}
+
+struct Rates {
+  double left = 0, right = 0;
+};
+
+// Where both ran; where each ran at one rate of its own, there.
+std::vector<Rates> RatesToCompare(const Comparison& comparison, const std::vector<Evidence>& runs) {
+  const std::set<double> left = RatesOf(comparison.left, runs), right = RatesOf(comparison.right, runs);
+  std::vector<Rates> rates;
+  for (const double rate : left) {
+    if (right.contains(rate) && (!comparison.rate || rate == *comparison.rate)) rates.push_back({rate, rate});
+  }
+  if (rates.empty() && !comparison.rate && left.size() == 1 && right.size() == 1)
+    rates.push_back({*left.begin(), *right.begin()});
+  return rates;
 }
 
 std::string BoundText(const Comparison& comparison) {
@@ -44,12 +56,13 @@ std::string BoundText(const Comparison& comparison) {
   return text;
 }
 
-Compared CompareAt(const Comparison& comparison, double rate, const std::vector<Evidence>& runs) {
+Compared CompareAt(const Comparison& comparison, Rates at, const std::vector<Evidence>& runs) {
   Compared result;
   result.check.name = absl::StrCat(comparison.metric, " ", comparison.left, " / ", comparison.right,
-                                   BoundText(comparison), absl::StrFormat(" at %g/s", rate));
-  const auto left = MedianOf(runs, comparison.left, rate, comparison.metric);
-  const auto right = MedianOf(runs, comparison.right, rate, comparison.metric);
+                                   BoundText(comparison), absl::StrFormat(" at %g/s", at.left),
+                                   at.left == at.right ? "" : absl::StrFormat(" and %g/s", at.right));
+  const auto left = MedianOf(runs, comparison.left, at.left, comparison.metric);
+  const auto right = MedianOf(runs, comparison.right, at.right, comparison.metric);
   if (!left || !right || *right == 0) {
     result.check.detail = absl::StrCat("no figure of ", !left ? comparison.left : comparison.right,
                                        ": too few samples, or no such metric");
@@ -60,7 +73,7 @@ Compared CompareAt(const Comparison& comparison, double rate, const std::vector<
                     (!comparison.at_most || ratio <= *comparison.at_most);
   result.check.detail = absl::StrFormat("%.4g / %.4g = %.3g", *left, *right, ratio);
   load::Row row;
-  row.name = absl::StrFormat("%s of %s at %g/s", comparison.metric, comparison.left, rate);
+  row.name = absl::StrFormat("%s of %s at %g/s", comparison.metric, comparison.left, at.left);
   row.value = *left;
   row.peer = comparison.right;
   row.peer_value = *right;
@@ -79,8 +92,8 @@ Compared CompareAt(const Comparison& comparison, double rate, const std::vector<
 std::vector<Compared> Compare(const std::vector<Comparison>& comparisons, const std::vector<Evidence>& runs) {
   std::vector<Compared> results;
   for (const Comparison& comparison : comparisons) {
-    const std::vector<double> rates = RatesOfBoth(comparison, runs);
-    for (const double rate : rates) results.push_back(CompareAt(comparison, rate, runs));
+    const std::vector<Rates> rates = RatesToCompare(comparison, runs);
+    for (const Rates& at : rates) results.push_back(CompareAt(comparison, at, runs));
     if (!rates.empty()) continue;
     Compared missing;
     missing.check = {absl::StrCat(comparison.metric, " ", comparison.left, " / ", comparison.right), false,

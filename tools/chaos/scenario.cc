@@ -4,7 +4,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
-
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "tools/chaos/scenario_sections.h"
@@ -82,7 +81,7 @@ Scenario ReadMerged(const YAML::Node& node, ScenarioFile* file, Problem* problem
   return scenario;
 }
 
-// The document without `variants` and `quick`, with `over` put over it.
+// The document, or its quick part, without `variants` and `quick`, with `over` put over it.
 YAML::Node Without(const YAML::Node& root, const YAML::Node& over) {
   YAML::Node plain(YAML::NodeType::Map);
   for (const auto& entry : root) {
@@ -98,6 +97,19 @@ void CheckVariant(const YAML::Node& node, const std::string& name, Problem* prob
   for (const char* key : {"name", "hypothesis", "expected", "compare", "variants", "quick"}) {
     if (node.IsMap() && node[key].IsDefined())
       problem->Add(node[key], absl::StrCat(key, " is the file's, not a variant's"));
+  }
+}
+
+// The quick part's own overrides of the variants: of those that there are.
+void CheckQuick(const YAML::Node& quick, const YAML::Node& variants, Problem* problem) {
+  if (!quick.IsDefined() || !quick.IsMap() || !quick["variants"].IsDefined()) return;
+  const YAML::Node own = quick["variants"];
+  if (!own.IsMap()) return problem->Add(own, "quick.variants must be a mapping (name: overrides)");
+  for (const auto& entry : own) {
+    const std::string name = entry.first.Scalar();
+    CheckVariant(entry.second, name, problem);
+    if (!variants.IsMap() || !variants[name].IsDefined())
+      problem->Add(entry.first, absl::StrCat("quick.variants: there is no variant '", name, "'"));
   }
 }
 
@@ -121,14 +133,23 @@ absl::StatusOr<ScenarioFile> ReadRoot(const YAML::Node& root, bool quick) {
   const YAML::Node over = quick ? root["quick"] : YAML::Node(YAML::NodeType::Undefined);
   if (variants.IsDefined() && (!variants.IsMap() || variants.size() == 0))
     problem.Add(variants, "variants must be a mapping (name: overrides)");
-  if (!variants.IsDefined()) file.variants.push_back(ReadMerged(Without(root, over), &file, &problem));
+  CheckQuick(root["quick"], variants, &problem);
+  BATON_RETURN_IF_ERROR(problem.status());
+  const YAML::Node none(YAML::NodeType::Undefined);
+  const YAML::Node over_all = over.IsDefined() && over.IsMap() ? Without(over, none) : none;
+  const YAML::Node over_variants = over.IsDefined() && over.IsMap() ? over["variants"] : none;
+  if (!variants.IsDefined()) file.variants.push_back(ReadMerged(Without(root, over_all), &file, &problem));
   const YAML::Node list =
       variants.IsDefined() && variants.IsMap() ? variants : YAML::Node(YAML::NodeType::Map);
   for (const auto& entry : list) {
     CheckVariant(entry.second, entry.first.Scalar(), &problem);
     if (!problem.ok()) break;
-    Scenario scenario = ReadMerged(Merge(Without(root, entry.second), over), &file, &problem);
-    scenario.variant = entry.first.Scalar();
+    const std::string name = entry.first.Scalar();
+    YAML::Node merged = Merge(Without(root, entry.second), over_all);
+    if (over_variants.IsDefined() && over_variants[name].IsDefined())
+      merged = Merge(merged, over_variants[name]);
+    Scenario scenario = ReadMerged(merged, &file, &problem);
+    scenario.variant = name;
     file.variants.push_back(std::move(scenario));
   }
   if (problem.ok()) CheckCompare(file, root, &problem);

@@ -88,7 +88,8 @@ struct CheckSpec {
   std::vector<Bound> bounds;
 };
 
-// A figure of one variant beside that of another: left / right, medians over the repeats, at the same rate.
+// A figure of one variant beside that of another: left / right, medians over the repeats, at the same rate;
+// at their own where each ran at a single one.
 struct Comparison {
   std::string metric, left, right;  // variants
   std::optional<double> at_least, at_most;
@@ -122,7 +123,8 @@ struct ScenarioFile {
   std::string text;  // as read
 };
 
-// `quick` merges the file's `quick:` overrides over everything. INVALID_ARGUMENT as "LINE:COLUMN: what".
+// `quick` merges the file's `quick:` overrides over everything, and those of its `variants:` over each
+// variant. INVALID_ARGUMENT as "LINE:COLUMN: what".
 absl::StatusOr<ScenarioFile> ParseScenario(const std::string& yaml, bool quick);
 // The same with "PATH:LINE:COLUMN: what"; NOT_FOUND if it cannot be read.
 absl::StatusOr<ScenarioFile> ReadScenario(const std::string& path, bool quick);

@@ -64,7 +64,7 @@ class PeerLinkTest : public ::testing::Test, public PeerLink::Host {
     return WireResult::kOk;
   }
   WireResult Ping(PeerId, uint64_t nonce, uint32_t bytes) override {
-    if (bytes > 0) pings_.push_back(nonce);
+    (bytes > 0 ? pings_ : trips_).push_back(nonce);
     if (answering_) pongs_.push_back(nonce);
     return WireResult::kOk;
   }
@@ -91,11 +91,29 @@ class PeerLinkTest : public ::testing::Test, public PeerLink::Host {
   Ways ways_;
   bool answering_ = true;
   std::vector<WireChoice> opened_;
-  std::vector<uint64_t> inline_, pings_, pongs_;
+  std::vector<uint64_t> inline_, pings_, trips_, pongs_;
   std::vector<ReadDone> done_;
   const std::string key_ = EncodeWireKey({.process = {1, 2}, .bytes = 8 << 20});
   PeerLink link_{1, "tcp://10.0.0.1:9", this};
 };
+
+TEST_F(PeerLinkTest, ARoundTripIsMeasuredWhileNothingIsRead) {
+  ways_.there = {WireChoice::kShm};
+  answering_ = false;
+  Read();
+  Settle();
+  EXPECT_EQ(Wire(), "shm");
+  ASSERT_EQ(trips_.size(), 1u) << "when the read was done";
+  Read();
+  now_ += absl::Milliseconds(5);
+  link_.OnPong(trips_[0]);
+  EXPECT_EQ(link_.facts().round_trip, absl::ZeroDuration()) << "a read was under way meanwhile";
+  Settle();
+  ASSERT_EQ(trips_.size(), 2u) << "once more";
+  now_ += absl::Microseconds(50);
+  link_.OnPong(trips_[1]);
+  EXPECT_EQ(link_.facts().round_trip, absl::Microseconds(50));
+}
 
 TEST_F(PeerLinkTest, ALostPingIsSentAgain) {
   answering_ = false;

@@ -55,6 +55,20 @@ class ExperimentTest : public ::testing::Test {
   bool kept_ = true, tokens_ok_ = true, interrupted_ = false;
 };
 
+TEST_F(ExperimentTest, VariantsOfOneRateEachAreComparedThere) {
+  const auto outcome =
+      Run("variants: {fast: {load: {rate: 2}}, slow: {load: {rate: 8}}}\n"
+          "compare: [{metric: goodput_per_s, left: slow, right: fast, at_least: 0.4}]\n");
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_THAT(runs_, ElementsAre("fast@2", "slow@8"));
+  const auto& checks = outcome->record.checks;
+  const auto compared = std::find_if(checks.begin(), checks.end(), [](const auto& check) {
+    return check.name.find("slow / fast >= 0.4 at 8/s and 2/s") != std::string::npos;
+  });
+  ASSERT_NE(compared, checks.end());
+  EXPECT_TRUE(compared->ok) << compared->detail;
+}
+
 TEST_F(ExperimentTest, EveryVariantAtEveryRateAsOftenAsAsked) {
   const auto outcome = Run("repeats: 2\nrates: [1, 2]\nvariants: {fast: {}, slow: {}}\n");
   ASSERT_TRUE(outcome.ok()) << outcome.status();

@@ -121,6 +121,18 @@ TEST(ScenarioTest, VariantsAreOverridesInTheirOrder) {
   EXPECT_EQ(file->compare[0].at_most, 0.9);
 }
 
+TEST(ScenarioTest, QuickMayGoOverAVariantOfItsOwn) {
+  const std::string more = "  variants: {split: {load: {rate: 40}}}\n";
+  std::string yaml = kVariants;
+  yaml.replace(yaml.find("quick: {load: {duration: 5s}, repeats: 1}\n"), 42, "quick:\n  repeats: 1\n" + more);
+  const auto file = ParseScenario(yaml, true);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->variants[0].load.rate, 40);
+  EXPECT_EQ(file->variants[1].load.rate, 4);
+  yaml.replace(yaml.find("split: {load"), 5, "slit");
+  EXPECT_THAT(ErrorOf(yaml), HasSubstr("there is no variant 'slit'"));
+}
+
 TEST(ScenarioTest, QuickGoesOverEveryVariant) {
   const auto file = ParseScenario(kVariants, true);
   ASSERT_TRUE(file.ok()) << file.status();
