@@ -18,7 +18,8 @@ MonoTime HardDeadline(const v1::Open& open, const OwnerOptions& options, MonoTim
   return now + absl::Milliseconds(static_cast<int64_t>(ms));
 }
 
-// "": what the reader computes is what we do, or may differ. With another model it never may.
+// "": what the reader computes is what we do, or may differ. With another model it never may; where one side
+// names none (a pool knows its space's fingerprint only), only equal fingerprints do.
 std::string WhyOtherwise(const OwnerOptions& ours, const v1::Open& open) {
   const auto differ = [](absl::string_view what, const std::string& owner, const std::string& reader) {
     return absl::StrCat(what, " differ: the owner's is ", owner, ", the reader's ",
@@ -27,8 +28,9 @@ std::string WhyOtherwise(const OwnerOptions& ours, const v1::Open& open) {
   const bool same = open.fingerprint() == ours.fingerprint;
   if (!same && !(open.inexact() && ours.inexact))
     return differ("numeric fingerprints", ours.fingerprint, open.fingerprint());
-  if (open.model() == ours.model && (same || !ours.model.empty())) return "";
-  return same && open.model().empty() ? "" : differ("models", ours.model, open.model());
+  const bool both_named = !open.model().empty() && !ours.model.empty();
+  if (both_named ? open.model() == ours.model : same) return "";
+  return differ("models", ours.model, open.model());
 }
 
 }  // namespace

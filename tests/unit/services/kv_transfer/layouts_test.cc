@@ -279,6 +279,19 @@ TEST_F(LayoutsTest, WhatIsNotToBeInexactIsRefusedInWords) {
   }
 }
 
+// A pool names no model: it keeps one fingerprint's KV.
+TEST_F(LayoutsTest, WhoNamesNoModelIsServedByItsFingerprint) {
+  uint64_t id = 0;
+  for (const auto& [ours, theirs] : {std::pair("", "one"), std::pair("one", ""), std::pair("", "")}) {
+    auto owner = Make({.model = ours}), reader = Make({.model = theirs});
+    owner->Fill();
+    Move(*owner, *reader, Id(++id));
+    ASSERT_THAT(reader->log.Of<PullHeld>(), SizeIs(1)) << ours << " to " << theirs;
+    EXPECT_FALSE(reader->log.Of<PullHeld>()[0].inexact);
+    EXPECT_EQ(reader->Wrong(reader->shape.shard), 0);
+  }
+}
+
 TEST_F(LayoutsTest, APartThatOurShardDoesNotKeepIsInvalid) {
   auto owner = Make({}), reader = Make({.shard = {0, kLayers, 0, 3}});
   Move(*owner, *reader, Id(1), {0, kLayers, 2, 4});
