@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,7 +36,14 @@ struct Pipe {
 
   bool Make() {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return false;
+    return pipe2(ends, O_CLOEXEC) == 0 && Take(ends);
+  }
+  // A socket: a write to it when nobody reads any more is an error, not a signal.
+  bool MakeForInput() {
+    int ends[2];
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0 && Take(ends);
+  }
+  bool Take(const int (&ends)[2]) {
     read.emplace(ends[0]);
     write.emplace(ends[1]);
     return true;
@@ -105,7 +113,7 @@ Output Exchange(const std::string& input, std::optional<FileDescriptor>& in, int
     if (polled[0].revents != 0) more_out = Drain(out, &output.out);
     if (polled[1].revents != 0) more_err = Drain(err, &output.err);
     if (feeding && polled[2].revents != 0) {
-      const ssize_t n = write(in->get(), input.data() + written, input.size() - written);
+      const ssize_t n = send(in->get(), input.data() + written, input.size() - written, MSG_NOSIGNAL);
       if (n > 0) written += static_cast<size_t>(n);
       if (written == input.size() || (n < 0 && errno != EAGAIN && errno != EINTR)) in.reset();
     }
@@ -146,7 +154,8 @@ absl::StatusOr<std::string> RunCommand(const Command& command, absl::Duration at
   const SteadyClock clock;
   const MonoTime deadline = clock.Now() + at_most;
   Pipe in, out, err;
-  if (!in.Make() || !out.Make() || !err.Make()) return absl::ErrnoToStatus(errno, "cannot make a pipe");
+  if (!in.MakeForInput() || !out.Make() || !err.Make())
+    return absl::ErrnoToStatus(errno, "cannot make a pipe");
   fcntl(in.write->get(), F_SETFL, O_NONBLOCK);
   const auto pid = SpawnWith(command, in.read->get(), out.write->get(), err.write->get());
   if (!pid.ok()) return pid.status();

@@ -64,7 +64,9 @@ checks: {client_kept_schedule: false, errors_at_most: 3}
         self.assert_nothing_left()
 
     def test_killed_decode_workers_end_streams_and_say_so(self):
-        ran = self.chaos(HEAD.replace("[100, 200]", "[800, 1000]") + """
+        # Long enough that some run when a worker is killed, however fast the machine is.
+        long = "[2500, 3000]" if SLOWER == 1 else "[800, 1000]"
+        ran = self.chaos(HEAD.replace("[100, 200]", long).replace("rate: 6", "rate: 4") + """
 expected: {result: fails, because: a killed decode worker takes its streams with it}
 faults: [{at: 2s, kind: kill, target: decode-1}, {at: 3s, kind: kill, target: decode-0}]
 checks: {client_kept_schedule: false}
