@@ -100,7 +100,8 @@ std::vector<std::string> UnlikeIn(absl::Span<const load::RunRecord> records) {
 std::string FormatPercent(const std::optional<double>& percent) {
   if (!percent || !std::isfinite(*percent)) return "–";
   const double size = std::abs(*percent);
-  return size < 0.05 ? "0%" : absl::StrFormat(size < 10 ? "%+.1f%%" : "%+.0f%%", *percent);
+  if (size < 0.05) return "0%";
+  return size < 10 ? absl::StrFormat("%+.1f%%", *percent) : absl::StrFormat("%+.0f%%", *percent);
 }
 
 }  // namespace baton::report

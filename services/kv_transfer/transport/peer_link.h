@@ -15,6 +15,18 @@
 
 namespace baton {
 
+// A better way than the one in use, opened and measured beside it while reads go on.
+struct PeerLook {
+  std::deque<WireChoice> untried;
+  WireChoice kind = WireChoice::kZmq;
+  std::unique_ptr<BytePath> path;
+  uint64_t tag = 0;  // of the probe
+  int probes_left = 0;
+  size_t bytes = 0;
+  MonoTime begun, until;
+  double gbps = 0;
+};
+
 class PeerLink {
  public:
   // What it needs of FastWire; outlives it.
@@ -61,17 +73,6 @@ class PeerLink {
   enum class State { kNew, kProbing, kReady, kFailed };
   // Whether it is to be read from another life of the peer than the one that was chosen for.
   bool OfAnotherLife(const ReadBatch& batch) const;
-  // A better way than the one in use, opened and measured beside it while reads go on.
-  struct Look {
-    std::deque<WireChoice> untried;
-    WireChoice kind = WireChoice::kZmq;
-    std::unique_ptr<BytePath> path;
-    uint64_t tag = 0;  // of the probe
-    int probes_left = 0;
-    size_t bytes = 0;
-    MonoTime begun, until;
-    double gbps = 0;
-  };
   // All that may be tried, the best first.
   std::deque<WireChoice> Ways() const;
   // Whether it is time to see if the way that broke is there again.
@@ -111,7 +112,7 @@ class PeerLink {
   std::deque<ReadBatch> waiting_;
   std::string tried_;               // in words
   std::optional<WireChoice> lost_;  // was ready and broke; what is ready now is second best
-  std::optional<Look> look_;        // only while ready
+  std::optional<PeerLook> look_;    // only while ready
   std::unique_ptr<BytePath> left_;  // for a better one, until its reads are done
   std::vector<uint64_t> left_posted_;
   absl::Status why_;
