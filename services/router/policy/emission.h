@@ -8,6 +8,7 @@
 // cluster and ends the stream.
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "common/ids.h"
@@ -45,6 +46,9 @@ struct EmissionCounts {
 // Not thread-safe.
 class StreamEmission {
  public:
+  // `emitted`: under earlier claims of the stream, by whichever router held them.
+  explicit StreamEmission(std::vector<TokenId> emitted = {}) : emitted_(std::move(emitted)) {}
+
   // Makes `attempt` the current one. False, and nothing changes, unless it is higher than every earlier one.
   bool Begin(Attempt attempt);
   // Judges a token and, for kEmit, records it as out.

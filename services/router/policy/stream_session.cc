@@ -9,11 +9,14 @@
 namespace baton::router {
 
 StreamSession::StreamSession(const SessionConfig& config, const SessionSpec& spec)
-    : config_(config), spec_(spec), attempt_{.claim = spec.claim, .n = 0} {}
+    : config_(config), spec_(spec), attempt_{.claim = spec.claim, .n = 0}, emission_(spec.emitted) {
+  if (TokensOut()) over_ = EndedBy(spec.emitted.back());
+}
 
 SessionActions StreamSession::Start(MonoTime now) {
   if (state_ != State::kNew) return {};
   if (now >= spec_.deadline) return End(Fail{absl::DeadlineExceededError("the request ran out of time")});
+  if (over_ != StreamFinish::kNone) return End(Finish{over_});
   SessionActions actions;
   PlaceNext(actions);
   return actions;

@@ -73,6 +73,7 @@ struct SessionSpec {
   MonoTime deadline = absl::InfiniteFuture();
   uint32_t max_tokens = 0;           // 0: not known here
   std::vector<TokenId> stop_tokens;  // those that end the stream: none with ignore_eos
+  std::vector<TokenId> emitted;      // under earlier claims: the first attempt goes on after them
 };
 
 enum class StreamFinish { kNone, kStopToken, kStopString, kLength };
