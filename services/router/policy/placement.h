@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "common/ids.h"
 
@@ -44,7 +45,8 @@ struct RankView {
   uint64_t running = 0;
   uint64_t waiting = 0;
   uint64_t backlog_tokens = 0;
-  uint64_t free_pages = 0;  // free or evictable
+  uint64_t context_tokens = 0;  // of all running sequences
+  uint64_t free_pages = 0;      // free or evictable
   // This router's own: now in flight, and of that, placed since the last report.
   uint64_t own_streams = 0;
   uint64_t own_tokens = 0;
@@ -65,13 +67,33 @@ struct PlacementRequest {
   uint32_t prompt_tokens = 0;  // all that is to be computed: prompt, and on a replay what was emitted
   uint32_t cached_tokens = 0;  // known to be held by decode ranks
   uint32_t max_new_tokens = 1;
+  uint32_t expected_new_tokens = 0;  // of an answer like this one; 0: unknown
+  int32_t priority = 0;
+  absl::Duration ttft_slo = absl::InfiniteDuration();
+  absl::Duration itl_slo = absl::InfiniteDuration();
   std::vector<RankRef> avoid;  // already tried: used again only if nothing else is left
+};
+
+// A prefix to be moved into the cache of the rank that computes the prompt, before it does.
+struct PrefixFetch {
+  RankRef from;
+  uint32_t tokens = 0;
+};
+
+// Why it is so, for logs and tests; what a score means is the policy's own.
+struct PlacementReasons {
+  double decode_score = 0;
+  double prefill_score = 0;       // 0 without a prefill rank
+  uint32_t held_tokens = 0;       // by the rank that computes the prompt
+  uint32_t best_held_tokens = 0;  // by any rank that might have
 };
 
 struct Placement {
   RankRef decode;
   std::optional<RankRef> prefill;  // absent: decode computes the prompt
   bool inexact = false;            // the two compute other numbers
+  std::optional<PrefixFetch> fetch{};
+  PlacementReasons reasons{};
 };
 
 // Errors: Unavailable if no healthy, undrained decode rank is known; InvalidArgument if the request fits none

@@ -102,6 +102,7 @@ std::vector<RankView> WorkerTable::Ranks() const {
                     .running = rank.running,
                     .waiting = rank.waiting,
                     .backlog_tokens = rank.backlog_tokens,
+                    .context_tokens = rank.context_tokens,
                     .free_pages = rank.pages.free + rank.pages.cached};
       if (auto own = own_.find(view.ref); own != own_.end()) {
         view.own_streams = own->second.streams;

@@ -33,6 +33,7 @@ struct RankReport {
   uint64_t waiting = 0;
   uint64_t backlog_tokens = 0;
   PageClasses pages;
+  uint64_t context_tokens = 0;  // of all running sequences
 };
 
 // Where a reader finds the KV of a worker (proto KvSource without the rank).

@@ -209,7 +209,8 @@ std::optional<WatchMessage> FromProto(const v1::WatchEvent& event) {
                             .waiting = rank.waiting(),
                             .backlog_tokens = rank.backlog_tokens(),
                             .pages = {pages.free(), pages.used(), pages.cached(), pages.pinned(),
-                                      pages.pulling(), pages.quarantined()}});
+                                      pages.pulling(), pages.quarantined()},
+                            .context_tokens = rank.context_tokens()});
   }
   return report;
 }
