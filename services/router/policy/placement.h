@@ -2,7 +2,8 @@
 
 // Where a stream runs: least loaded (DESIGN sections 3 and 4). A pure function of a view of all ranks.
 //
-// Decode goes to the rank with the fewest sequences, prefill to the one with the fewest tokens before it.
+// Decode goes to the rank with the fewest sequences, prefill to the one with the fewest tokens before it
+// (policy least_tokens; others are in policies/).
 // What this router has placed counts at once, before any worker has reported it. Ties: more free pages, then
 // placed on least often, then the lower reference; so equal views give equal answers.
 
@@ -52,7 +53,8 @@ struct RankView {
   uint64_t own_tokens = 0;
   uint64_t fresh_streams = 0;
   uint64_t fresh_tokens = 0;
-  uint64_t placed = 0;  // ever
+  uint64_t fresh_context = 0;  // tokens of the prompts of fresh_streams, wherever they are computed
+  uint64_t placed = 0;         // ever
 
   uint64_t Streams() const;  // max(own, reported + fresh)
   uint64_t Backlog() const;  // the same, of prompt tokens not yet computed

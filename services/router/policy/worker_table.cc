@@ -65,6 +65,7 @@ absl::Status WorkerTable::Report(const std::string& endpoint, const WorkerReport
        ++own) {
     own->second.fresh_streams = 0;
     own->second.fresh_tokens = 0;
+    own->second.fresh_context = 0;
   }
   return absl::OkStatus();
 }
@@ -109,6 +110,7 @@ std::vector<RankView> WorkerTable::Ranks() const {
         view.own_tokens = own->second.tokens;
         view.fresh_streams = own->second.fresh_streams;
         view.fresh_tokens = own->second.fresh_tokens;
+        view.fresh_context = own->second.fresh_context;
         view.placed = own->second.placed;
       }
       views.push_back(std::move(view));
@@ -134,8 +136,9 @@ bool WorkerTable::CanDecode() const {
   });
 }
 
-void WorkerTable::Charge(RankRef ref, uint64_t streams, uint64_t tokens) {
+void WorkerTable::Charge(RankRef ref, uint64_t streams, uint64_t tokens, uint64_t context_tokens) {
   OwnLoad& own = own_[ref];
+  own.fresh_context += context_tokens;
   own.streams += streams;
   own.tokens += tokens;
   own.fresh_streams += streams;
@@ -151,6 +154,7 @@ void WorkerTable::Discharge(RankRef ref, uint64_t streams, uint64_t tokens) {
   own.tokens -= std::min(own.tokens, tokens);
   own.fresh_streams = std::min(own.fresh_streams, own.streams);
   own.fresh_tokens = std::min(own.fresh_tokens, own.tokens);
+  if (own.fresh_streams == 0) own.fresh_context = 0;
   if (own.streams == 0 && own.tokens == 0 && Find(ref.worker) == nullptr) own_.erase(it);
 }
 

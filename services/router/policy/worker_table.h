@@ -107,12 +107,12 @@ class WorkerTable {
 
   // This router's own load. Every Charge is taken back by one Discharge of the same amounts (or less at a
   // time).
-  void Charge(RankRef ref, uint64_t streams, uint64_t tokens);
+  void Charge(RankRef ref, uint64_t streams, uint64_t tokens, uint64_t context_tokens = 0);
   void Discharge(RankRef ref, uint64_t streams, uint64_t tokens);
 
  private:
   struct OwnLoad {
-    uint64_t streams = 0, tokens = 0, fresh_streams = 0, fresh_tokens = 0, placed = 0;
+    uint64_t streams = 0, tokens = 0, fresh_streams = 0, fresh_tokens = 0, fresh_context = 0, placed = 0;
   };
   void EndLife(uint64_t worker);
   const WorkerTableConfig config_;
