@@ -49,6 +49,13 @@ ABSL_FLAG(int64_t, max_running, 64, "Sequences that decode at once, per rank.");
 ABSL_FLAG(int, layer_group, 4, "Layers computed between two offers of a prompt's keys and values.");
 ABSL_FLAG(int64_t, emission_buffer, 256,
           "Tokens that a stream's reader may be behind by before it is cut off.");
+ABSL_FLAG(absl::Duration, record_retention, absl::Minutes(10),
+          "How long a streamed request and its tokens are kept after its call ended, so that any router can "
+          "resume it (docs/streams.md). 0: none is kept.");
+ABSL_FLAG(int64_t, record_memory_mb, 64, "Memory for these records, MiB; the oldest go first.");
+ABSL_FLAG(absl::Duration, linger_time, absl::Seconds(5),
+          "How long a recorded stream runs on after its router's call broke, for another router to take it "
+          "over; --emission_buffer tokens at most. 0: not at all.");
 ABSL_FLAG(absl::Duration, drain_grace, absl::Seconds(30), "On SIGTERM, how long running streams may go on.");
 
 int main(int argc, char** argv) {
@@ -92,5 +99,8 @@ int main(int argc, char** argv) {
                            .max_running = absl::GetFlag(FLAGS_max_running),
                            .layer_group = absl::GetFlag(FLAGS_layer_group),
                            .emission_buffer = absl::GetFlag(FLAGS_emission_buffer),
+                           .record_retention = absl::GetFlag(FLAGS_record_retention),
+                           .record_memory_mb = absl::GetFlag(FLAGS_record_memory_mb),
+                           .linger_time = absl::GetFlag(FLAGS_linger_time),
                            .drain_grace = absl::GetFlag(FLAGS_drain_grace)});
 }

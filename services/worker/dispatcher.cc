@@ -136,6 +136,8 @@ void Dispatcher::Publish(MonoTime now) {
   view_.counters = core_.counters();
   view_.open_calls = core_.open_calls();
   view_.jobs = core_.jobs();
+  view_.records = core_.records().size();
+  view_.record_bytes = core_.records().bytes();
   view_.last_round = now;
 }
 

@@ -62,6 +62,7 @@ class Dispatcher {
     DrainState drain;
     WorkerCounters counters;
     size_t open_calls = 0, jobs = 0;
+    size_t records = 0, record_bytes = 0;
     MonoTime last_round;
     absl::Status integrity;
   };
@@ -85,6 +86,10 @@ class Dispatcher {
   void Begin(CallId id, PrefillCall call, MonoTime now) { core_.OnPrefill(id, std::move(call), now); }
   void Begin(CallId id, ShareCall call, MonoTime now) { core_.OnShare(id, std::move(call), now); }
   void Begin(CallId id, FetchCall call, MonoTime now) { core_.OnFetch(id, std::move(call), now); }
+  void Begin(CallId id, const ResumeCall& call, MonoTime now) { core_.OnResume(id, call, now); }
+  void Begin(CallId id, const RecordCall& call, MonoTime now) { core_.OnRecord(id, call, now); }
+  void Begin(CallId id, KeepCall call, MonoTime now) { core_.OnKeep(id, std::move(call), now); }
+  void Begin(CallId id, const StopCall& call, MonoTime now) { core_.OnStop(id, call, now); }
   void Feed(Broken& in, MonoTime now) { core_.OnCallBroken(in.id, now); }
   void Feed(Taken& in, MonoTime) { core_.OnSent(in.id, in.events); }
   void Feed(FromEngine& in, MonoTime now);

@@ -218,7 +218,9 @@ WorkerStatus Worker::Status() const {
                       .handoff = impl_->node->stats(),
                       .kv_links = impl_->node->links(),
                       .open_calls = view.open_calls,
-                      .jobs = view.jobs};
+                      .jobs = view.jobs,
+                      .records = view.records,
+                      .record_bytes = view.record_bytes};
   for (const auto& rank : impl_->ranks) status.ranks.push_back(rank->engine.Load());
   return status;
 }

@@ -63,6 +63,7 @@ struct WorkerStatus {
   std::vector<WireLink> kv_links;  // to the owners read from
   size_t open_calls = 0;
   size_t jobs = 0;
+  size_t records = 0, record_bytes = 0;  // of streams, for who takes them up again
 };
 
 class Worker {

@@ -53,6 +53,11 @@ absl::StatusOr<SequenceSpec> FromProto(const v1::GenerateSpec& in, MonoTime now)
   return spec;
 }
 
+RecordedRequest Recorded(const v1::GenerateSpec& spec) {
+  if (spec.card().empty()) return {};
+  return {.spec = spec.SerializeAsString(), .principal = FromProto(spec.principal())};
+}
+
 PrefixMove FromProto(const v1::PrefixMove& in, MonoTime now) {
   return {.id = FromProto(in.id()),
           .attempt = FromProto(in.attempt()),
@@ -111,7 +116,8 @@ v1::KvOutcome ToProto(KvOutcome outcome) {
 absl::StatusOr<DecodeCall> FromProto(const v1::DecodeRequest& request, MonoTime now) {
   DecodeCall call{.stream = FromProto(request.spec().stream()),
                   .attempt = FromProto(request.spec().attempt()),
-                  .rank = request.rank()};
+                  .rank = request.rank(),
+                  .record = Recorded(request.spec())};
   BATON_ASSIGN_OR_RETURN(call.spec, FromProto(request.spec(), now));
   if (request.has_source()) {
     BATON_ASSIGN_OR_RETURN(call.source, FromProto(request.source()));
@@ -124,7 +130,8 @@ absl::StatusOr<PrefillCall> FromProto(const v1::PrefillRequest& request, MonoTim
                    .attempt = FromProto(request.spec().attempt()),
                    .rank = request.rank(),
                    .reader_epoch = FromProto(request.reader_epoch()),
-                   .reader_rank = request.reader_rank()};
+                   .reader_rank = request.reader_rank(),
+                   .record = Recorded(request.spec())};
   BATON_ASSIGN_OR_RETURN(call.spec, FromProto(request.spec(), now));
   if (call.reader_epoch.empty()) return absl::InvalidArgumentError("reader_epoch is missing");
   return call;
@@ -143,6 +150,26 @@ absl::StatusOr<FetchCall> FromProto(const v1::FetchRequest& request, MonoTime no
   FetchCall call{.move = FromProto(request.move(), now), .rank = request.rank()};
   BATON_ASSIGN_OR_RETURN(call.source, FromProto(request.source()));
   return call;
+}
+
+absl::StatusOr<ResumeCall> FromProto(const v1::ResumeRequest& request, MonoTime) {
+  return ResumeCall{.stream = FromProto(request.stream()),
+                    .attempt = FromProto(request.attempt()),
+                    .principal = FromProto(request.principal()),
+                    .position = request.position()};
+}
+
+absl::StatusOr<RecordCall> FromProto(const v1::RecordRequest& request, MonoTime) {
+  return RecordCall{FromProto(request.stream()), FromProto(request.principal())};
+}
+
+absl::StatusOr<KeepCall> FromProto(const v1::KeepRequest& request, MonoTime) {
+  return KeepCall{FromProto(request.spec().stream()), FromProto(request.spec().attempt()),
+                  Recorded(request.spec())};
+}
+
+absl::StatusOr<StopCall> FromProto(const v1::StopRequest& request, MonoTime) {
+  return StopCall{FromProto(request.stream()), FromProto(request.attempt())};
 }
 
 void ToProto(const Id128& id, v1::Id128* out) {
@@ -195,6 +222,28 @@ void ToProto(const CallEvent& event, const Epoch&, v1::FetchEvent* out) {
     out->mutable_fetched()->set_detail(fetched->detail);
   }
 }
+
+void ToProto(const CallEvent& event, const Epoch&, v1::RecordEvent* out) {
+  out->Clear();
+  const auto* found = std::get_if<RecordFound>(&event);
+  if (found == nullptr) return;
+  const RecordedStream& stream = found->stream;
+  out->mutable_spec()->ParseFromString(stream.spec);
+  out->mutable_spec()->mutable_attempt()->set_claim(stream.attempt.claim);
+  out->mutable_spec()->mutable_attempt()->set_n(stream.attempt.n);
+  for (const RecordedToken& token : stream.tokens) {
+    Fill(token.token, out->add_tokens());
+    out->add_scored(token.scored);
+  }
+  out->set_finish(ToProto(stream.finish));
+  out->set_inexact(stream.inexact);
+  out->set_live(found->live);
+  out->set_rank(found->rank);
+  out->set_cached_tokens(static_cast<uint32_t>(stream.cached_tokens));
+}
+
+void ToProto(const CallEvent&, const Epoch&, v1::KeepEvent*) {}
+void ToProto(const CallEvent&, const Epoch&, v1::StopEvent*) {}
 
 v1::Role ToProto(WorkerRole role) {
   return role == WorkerRole::kPrefill ? v1::ROLE_PREFILL : v1::ROLE_DECODE;

@@ -14,12 +14,19 @@ absl::StatusOr<DecodeCall> FromProto(const v1::DecodeRequest& request, MonoTime 
 absl::StatusOr<PrefillCall> FromProto(const v1::PrefillRequest& request, MonoTime now);
 absl::StatusOr<ShareCall> FromProto(const v1::ShareRequest& request, MonoTime now);
 absl::StatusOr<FetchCall> FromProto(const v1::FetchRequest& request, MonoTime now);
+absl::StatusOr<ResumeCall> FromProto(const v1::ResumeRequest& request, MonoTime now);
+absl::StatusOr<RecordCall> FromProto(const v1::RecordRequest& request, MonoTime now);
+absl::StatusOr<KeepCall> FromProto(const v1::KeepRequest& request, MonoTime now);
+absl::StatusOr<StopCall> FromProto(const v1::StopRequest& request, MonoTime now);
 
 // `epoch` is this worker's.
 void ToProto(const CallEvent& event, const Epoch& epoch, v1::DecodeEvent* out);
 void ToProto(const CallEvent& event, const Epoch& epoch, v1::PrefillEvent* out);
 void ToProto(const CallEvent& event, const Epoch& epoch, v1::ShareEvent* out);
 void ToProto(const CallEvent& event, const Epoch& epoch, v1::FetchEvent* out);
+void ToProto(const CallEvent& event, const Epoch& epoch, v1::RecordEvent* out);
+void ToProto(const CallEvent& event, const Epoch& epoch, v1::KeepEvent* out);
+void ToProto(const CallEvent& event, const Epoch& epoch, v1::StopEvent* out);
 
 v1::Role ToProto(WorkerRole role);
 void ToProto(uint32_t rank, const EngineLoad& load, v1::RankLoad* out);

@@ -9,7 +9,8 @@
 
 namespace baton {
 
-WorkerCore::WorkerCore(const WorkerCoreOptions& options) : options_(options), attempts_(options.attempts) {}
+WorkerCore::WorkerCore(const WorkerCoreOptions& options)
+    : options_(options), attempts_(options.attempts), records_(options.records) {}
 
 absl::Status WorkerCore::CheckGate(CallKind kind) const {
   if (drain_.draining && kind != CallKind::kShare) return absl::UnavailableError("draining");
@@ -34,7 +35,7 @@ absl::Status WorkerCore::Admit(const Arrival& arrival, const absl::Status& check
   const absl::Status seen = attempts_.See(arrival.stream, arrival.attempt, kind, now, &raised);
   if (absl::IsAborted(seen)) ++counters_.superseded;
   BATON_RETURN_IF_ERROR(seen);
-  if (raised) Supersede(arrival.stream, arrival.attempt, now);
+  if (raised || live_.contains(arrival.stream)) Supersede(arrival.stream, arrival.attempt, now);
   const bool reads = kind == CallKind::kDecode || kind == CallKind::kFetch;
   if ((reads ? by_pull_ : by_lease_).contains({arrival.stream, arrival.attempt}))
     return absl::AbortedError("superseded: a handoff of this attempt is not over yet");
@@ -55,6 +56,11 @@ void WorkerCore::Supersede(const StreamId& stream, Attempt attempt, MonoTime now
   for (const auto& [call, seq] : by_call_) {
     const Job& job = jobs_.at(seq);
     if (job.stream == stream && job.attempt < attempt) older.push_back(seq);
+  }
+  const auto live = live_.find(stream);
+  if (live != live_.end()) {
+    const Job& job = jobs_.at(live->second);
+    if (job.lingers() && job.attempt < attempt) older.push_back(live->second);
   }
   std::sort(older.begin(), older.end());
   for (const SeqId seq : older) {
@@ -99,16 +105,19 @@ void WorkerCore::OnDecode(CallId id, DecodeCall call, MonoTime now) {
       {call.stream, call.attempt, CallKind::kDecode, call.rank, call.spec.deadline}, call.spec, now);
   if (!admitted.ok()) return Refuse(id, std::move(admitted));
   Job job = MakeJob(id, call.stream, call.attempt, CallKind::kDecode, call.rank, call.spec, now);
+  const auto emitted = absl::MakeConstSpan(call.spec.tokens).subspan(call.spec.prompt_tokens);
   if (call.source.has_value()) {
     job.state = State::kReserving;
     job.source = *std::move(call.source);
     const SeqId seq = AddJob(id, std::move(job));
+    Keep(seq, std::move(call.record), emitted, now);
     Engine(jobs_.at(seq), ReserveCommand{seq, std::move(call.spec)});
     return;
   }
   job.state = State::kRunning;
   job.outcome = KvOutcome::kLocal;
   const SeqId seq = AddJob(id, std::move(job));
+  Keep(seq, std::move(call.record), emitted, now);
   Engine(jobs_.at(seq), ServeCommand{seq, std::move(call.spec)});
   Emit(jobs_.at(seq), DecodeAccepted{});
 }
@@ -124,6 +133,8 @@ void WorkerCore::OnPrefill(CallId id, PrefillCall call, MonoTime now) {
   const HandoffId handoff = job.handoff();
   const SeqId seq = AddJob(id, std::move(job));
   by_lease_[handoff] = seq;
+  Keep(seq, std::move(call.record), absl::MakeConstSpan(call.spec.tokens).subspan(call.spec.prompt_tokens),
+       now);
   Engine(jobs_.at(seq), PrefillCommand{seq, std::move(call.spec)});
 }
 
@@ -132,7 +143,9 @@ void WorkerCore::OnCallBroken(CallId id, MonoTime now) {
   if (it == by_call_.end()) return;
   ++counters_.broken;
   const SeqId seq = it->second;
-  Abandon(seq, jobs_.at(seq), absl::CancelledError("the call was cancelled or its connection lost"), now);
+  Job& job = jobs_.at(seq);
+  if (MayLinger(job)) return Linger(job, now);
+  Abandon(seq, job, absl::CancelledError("the call was cancelled or its connection lost"), now);
 }
 
 void WorkerCore::OnSent(CallId id, int64_t n) {
@@ -155,6 +168,7 @@ void WorkerCore::OnDrainDeadline(MonoTime now) {
 
 void WorkerCore::OnTick(MonoTime now) {
   attempts_.Expire(now);
+  records_.Expire(now);
   const bool cut_off = drain_.draining && drain_.deadline <= now;
   std::vector<SeqId> late;
   for (const auto& [call, seq] : by_call_) {
@@ -172,6 +186,7 @@ void WorkerCore::OnTick(MonoTime now) {
       Abandon(seq, job, absl::DeadlineExceededError("the request's time is over"), now);
     }
   }
+  EndLingering(cut_off, now);
 }
 
 std::vector<WorkerAction> WorkerCore::TakeActions() {
@@ -196,7 +211,8 @@ absl::Status WorkerCore::CheckIntegrity() const {
     open += job.open;
     reads += job.reads_open;
     leases += job.lease_open;
-    if (!job.open && !job.reads_open && !job.lease_open) return absl::InternalError("a settled job was kept");
+    if (!job.open && !job.reads_open && !job.lease_open && !job.lingers())
+      return absl::InternalError("a settled job was kept");
     if (job.open && job.state == State::kOver) return absl::InternalError("an open call without a sequence");
     if (job.open && !is(by_call_, job.call, seq))
       return absl::InternalError("an open call is not in the table");
@@ -207,6 +223,11 @@ absl::Status WorkerCore::CheckIntegrity() const {
   }
   if (open != by_call_.size() || reads != by_pull_.size() || leases != by_lease_.size()) {
     return absl::InternalError("a table names a job that is gone");
+  }
+  for (const auto& [stream, seq] : live_) {
+    const auto it = jobs_.find(seq);
+    if (it == jobs_.end() || it->second.state == State::kOver || it->second.stream != stream)
+      return absl::InternalError("a live stream has no sequence");
   }
   if (attempts_.serving() != open)
     return absl::InternalError("the attempt table counts other calls than are open");

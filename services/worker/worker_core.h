@@ -11,6 +11,10 @@
 //   Prefill:              computing -> sealed
 //   Share:                sharing -> sealed                        Fetch: reserving -> pulling
 //
+// Of a Decode or Prefill that asks for it a record is kept (record_book.h). If the call of such a Decode
+// breaks while it is running, it goes on for linger_time, or emission_buffer tokens, so that a Resume finds
+// it alive.
+//
 // Promises: every call gets exactly one EndCall and nothing after it; of a stream only the highest attempt
 // seen is served (DESIGN section 4); every engine sequence is finished, failed, cancelled or released exactly
 // once; pages that were being pulled stay quarantined until the handoff says that they are fenced.
@@ -22,6 +26,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "services/worker/attempt_table.h"
+#include "services/worker/record_book.h"
 #include "services/worker/worker_types.h"
 
 namespace baton {
@@ -36,7 +41,9 @@ struct WorkerCoreOptions {
   absl::Duration max_call_time = absl::Minutes(30);  // bounds every call's deadline
   // After it the prompt is recomputed; well before the router, which waits 60 s for a token, gives up.
   absl::Duration pull_timeout = absl::Seconds(45);
+  absl::Duration linger_time = absl::Seconds(5);  // that a recorded stream runs on after its call broke
   AttemptTableOptions attempts;
+  RecordBookOptions records;
 };
 
 // Counters since start.
@@ -45,6 +52,7 @@ struct WorkerCounters {
   uint64_t finished = 0, failed = 0;
   uint64_t pulled_held = 0, pulled_lost = 0, owned_held = 0, owned_lost = 0;
   uint64_t pulled_inexact = 0;  // among pulled_held
+  uint64_t lingered = 0, resumed = 0;
 };
 
 struct DrainState {
@@ -64,6 +72,11 @@ class WorkerCore {
   // Whatever the role; a Share even while draining, so that what is here can be moved away.
   void OnShare(CallId id, ShareCall call, MonoTime now);
   void OnFetch(CallId id, FetchCall call, MonoTime now);
+  // Whatever the role, even while draining.
+  void OnResume(CallId id, const ResumeCall& call, MonoTime now);
+  void OnRecord(CallId id, const RecordCall& call, MonoTime now);
+  void OnKeep(CallId id, KeepCall call, MonoTime now);
+  void OnStop(CallId id, const StopCall& call, MonoTime now);
   // The client went away or cancelled. Unknown or ended calls are ignored.
   void OnCallBroken(CallId id, MonoTime now);
   // The call's reader took `n` more events.
@@ -91,8 +104,9 @@ class WorkerCore {
   const DrainState& drain() const { return drain_; }
   const WorkerCounters& counters() const { return counters_; }
   size_t open_calls() const { return by_call_.size(); }
-  // Sequences whose call is open or that still owe a fence or the end of a lease.
+  // Sequences whose call is open, that linger, or that still owe a fence or the end of a lease.
   size_t jobs() const { return jobs_.size(); }
+  const RecordBook& records() const { return records_; }
   // Whether the tables agree with each other. For tests and idle checks.
   absl::Status CheckIntegrity() const;
 
@@ -124,15 +138,20 @@ class WorkerCore {
     int64_t unsent = 0;
     int64_t cached_tokens = 0;
     KvOutcome outcome = KvOutcome::kUnspecified;
-    bool reads_open = false;  // decode, fetch: the handoff may still write into our pages
-    bool lease_open = false;  // prefill, share: OwnEnded is still to come
-    bool revoked = false;     // prefill, share: OwnRevoke was sent
-    bool cancelled = false;   // decode, fetch: PullCancel was sent
-    bool unserved = false;    // refused before anything was emitted
-    bool lost = false;        // decode, fetch: PullLost came
-    bool inexact = false;     // decode: what was pulled is of another fingerprint or dtype
+    bool reads_open = false;        // decode, fetch: the handoff may still write into our pages
+    bool lease_open = false;        // prefill, share: OwnEnded is still to come
+    bool revoked = false;           // prefill, share: OwnRevoke was sent
+    bool cancelled = false;         // decode, fetch: PullCancel was sent
+    bool unserved = false;          // refused before anything was emitted
+    bool lost = false;              // decode, fetch: PullLost came
+    bool inexact = false;           // decode: what was pulled is of another fingerprint or dtype
+    bool recorded = false;          // decode, prefill: in the record book
+    int64_t adopted_position = -1;  // of the token that came with the pages, without log-probabilities
+    int64_t lingered = 0;           // tokens since its call broke
+    MonoTime linger_until = absl::InfinitePast();  // later: it runs on without a call
 
     HandoffId handoff() const { return {stream, attempt}; }
+    bool lingers() const { return linger_until != absl::InfinitePast(); }
   };
 
   struct Arrival {
@@ -167,6 +186,17 @@ class WorkerCore {
   void OnComputed(Job& job, ComputedEvent& event, std::vector<uint64_t> checksums);
   void OnShared(SeqId seq, Job& job, SharedEvent& event, std::vector<uint64_t> checksums, MonoTime now);
 
+  // Puts a sequence just added into the record book, if its request asks for that,
+  void Keep(SeqId seq, RecordedRequest request, absl::Span<const TokenId> emitted, MonoTime now);
+  // and then its tokens.
+  void Note(const Job& job, const TokenEvent& event, bool scored);
+  bool MayLinger(const Job& job) const;
+  void Linger(Job& job, MonoTime now);
+  void EndLingering(bool all, MonoTime now);
+  // Nobody may take it over any more.
+  void Unlist(SeqId seq, Job& job);
+  void TakeOver(SeqId seq, Job& job, CallId id, const ResumeCall& call, MonoTime now);
+  void Retell(CallId id, const RecordedStream& record, int64_t position);
   // The end of a Fetch; `job` may be gone afterwards.
   void FinishFetch(SeqId seq, Job& job, KvOutcome outcome, std::string detail, MonoTime now);
   void Emit(Job& job, CallEvent event);
@@ -189,6 +219,8 @@ class WorkerCore {
   absl::flat_hash_map<CallId, SeqId> by_call_;      // open calls
   absl::flat_hash_map<HandoffId, SeqId> by_pull_;   // jobs with reads_open
   absl::flat_hash_map<HandoffId, SeqId> by_lease_;  // jobs with lease_open
+  absl::flat_hash_map<StreamId, SeqId> live_;       // recorded decodes that the engine knows
+  RecordBook records_;
   std::vector<WorkerAction> actions_;
 };
 

@@ -41,6 +41,9 @@ void WorkerCore::On(SeqId seq, Job& job, TokenEvent& event, MonoTime now) {
     return Abandon(seq, job, absl::InternalError(what), now);
   }
   ++job.next_position;
+  Note(job, event, event.position != job.adopted_position);
+  if (job.lingers() && !over && ++job.lingered >= options_.emission_buffer)
+    return Abandon(seq, job, absl::OkStatus(), now);
   if (job.unsent >= options_.emission_buffer) {
     ++counters_.too_slow;
     const std::string what = absl::StrCat("reader too slow: ", job.unsent, " events wait to be taken");
@@ -60,6 +63,7 @@ void WorkerCore::On(SeqId seq, Job& job, ReservedEvent& event, MonoTime now) {
     job.tokens = event.tokens;
     if (event.cached_tokens >= event.tokens) return FinishFetch(seq, job, KvOutcome::kLocal, "", now);
   } else {
+    records_.SetCached(job.stream, event.cached_tokens);
     Emit(job, DecodeAccepted{event.cached_tokens});
   }
   job.state = State::kPulling;
@@ -89,6 +93,8 @@ void WorkerCore::On(SeqId, Job& job, PrefilledEvent& event, MonoTime) {
   job.state = State::kSealed;
   if (job.revoked) return;
   TokenEvent& first = event.first;
+  Note(job, first, true);
+  records_.SetCached(job.stream, job.cached_tokens);
   Emit(job, PrefillFirstToken{{first.position, first.token, first.logprob, std::move(first.top)},
                               job.cached_tokens,
                               first.finish});
@@ -153,6 +159,7 @@ void WorkerCore::On(SeqId seq, Job& job, const PullHeld& event, MonoTime now) {
     job.state = State::kRunning;
     job.outcome = KvOutcome::kHeld;
     job.inexact = event.inexact;
+    job.adopted_position = job.next_position;
     Engine(job, AdoptCommand{seq, event.first_token, !event.inexact});
   } else {
     Engine(job, FencedCommand{seq});
@@ -200,11 +207,13 @@ void WorkerCore::Close(Job& job, absl::Status status, MonoTime now) {
   job.open = false;
   by_call_.erase(job.call);
   attempts_.End(job.stream, job.attempt, job.kind, job.unserved, now);
+  if (job.recorded) records_.Rest(job.stream, now);
   if (drain_.draining) ++drain_.ended;
   actions_.push_back(EndCall{job.call, std::move(status)});
 }
 
 void WorkerCore::Abandon(SeqId seq, Job& job, absl::Status status, MonoTime now) {
+  Unlist(seq, job);
   Close(job, std::move(status), now);
   if (job.lease_open && !job.revoked) {
     job.revoked = true;
@@ -225,7 +234,7 @@ void WorkerCore::Abandon(SeqId seq, Job& job, absl::Status status, MonoTime now)
 void WorkerCore::EraseIfSettled(SeqId seq) {
   const auto it = jobs_.find(seq);
   const Job& job = it->second;
-  if (!job.open && !job.reads_open && !job.lease_open) jobs_.erase(it);
+  if (!job.open && !job.reads_open && !job.lease_open && !job.lingers()) jobs_.erase(it);
 }
 
 }  // namespace baton

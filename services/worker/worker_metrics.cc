@@ -124,6 +124,14 @@ void CollectCalls(const WorkerStatus& status, MetricSnapshot& out) {
       .Add(static_cast<double>(counters.pulled_inexact));
   out.Counter("baton_superseded_total", "Attempts refused or ended for a higher one")
       .Add(static_cast<double>(counters.superseded));
+  out.Gauge("baton_stream_records", "Streams whose request and tokens are kept for whoever resumes them")
+      .Add(static_cast<double>(status.records));
+  out.Gauge("baton_stream_record_bytes", "Memory of these records, about")
+      .Add(static_cast<double>(status.record_bytes));
+  out.Counter("baton_streams_lingered_total", "Streams that ran on when their router's call broke")
+      .Add(static_cast<double>(counters.lingered));
+  out.Counter("baton_streams_resumed_total", "Streams that another router took over alive or finished")
+      .Add(static_cast<double>(counters.resumed));
   out.Gauge("baton_draining", "1 while the worker drains").Add(status.drain.draining ? 1 : 0);
   out.Gauge("baton_healthy", "0 after an integrity violation or while an engine is wedged")
       .Add(status.health.ok() ? 1 : 0);

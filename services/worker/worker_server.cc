@@ -50,6 +50,26 @@ class Service final : public v1::Worker::CallbackService {
     return Open<v1::FetchEvent>(context, *request);
   }
 
+  grpc::ServerWriteReactor<v1::DecodeEvent>* Resume(grpc::CallbackServerContext* context,
+                                                    const v1::ResumeRequest* request) override {
+    return Open<v1::DecodeEvent>(context, *request);
+  }
+
+  grpc::ServerWriteReactor<v1::RecordEvent>* Record(grpc::CallbackServerContext* context,
+                                                    const v1::RecordRequest* request) override {
+    return Open<v1::RecordEvent>(context, *request);
+  }
+
+  grpc::ServerWriteReactor<v1::KeepEvent>* Keep(grpc::CallbackServerContext* context,
+                                                const v1::KeepRequest* request) override {
+    return Open<v1::KeepEvent>(context, *request);
+  }
+
+  grpc::ServerWriteReactor<v1::StopEvent>* Stop(grpc::CallbackServerContext* context,
+                                                const v1::StopRequest* request) override {
+    return Open<v1::StopEvent>(context, *request);
+  }
+
   grpc::ServerWriteReactor<v1::WatchEvent>* Watch(grpc::CallbackServerContext* context,
                                                   const v1::WatchRequest* request) override {
     if (!Enter()) return new RefusedStream<v1::WatchEvent>(Full());

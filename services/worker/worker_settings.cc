@@ -50,6 +50,9 @@ absl::Status CheckNumbers(const WorkerSettings& s) {
   BATON_RETURN_IF_ERROR(Bounds("prefill_chunk", s.prefill_chunk, 1, 1 << 20));
   BATON_RETURN_IF_ERROR(Bounds("max_running", s.max_running, 1, 1 << 16));
   BATON_RETURN_IF_ERROR(Bounds("layer_group", s.layer_group, 1, 1024));
+  BATON_RETURN_IF_ERROR(Bounds("record_memory_mb", s.record_memory_mb, 1, 1 << 20));
+  if (s.record_retention < absl::ZeroDuration() || s.linger_time < absl::ZeroDuration())
+    return absl::InvalidArgumentError("--record_retention and --linger_time must not be negative");
   return Bounds("emission_buffer", s.emission_buffer, 1, 1 << 20);
 }
 
@@ -139,6 +142,9 @@ absl::StatusOr<WorkerPlan> PlanWorker(WorkerRole role, const WorkerSettings& set
   plan.worker.handoff.inexact = settings.accept_inexact_kv;
   plan.worker.core.role = role;
   plan.worker.core.emission_buffer = settings.emission_buffer;
+  plan.worker.core.linger_time = settings.linger_time;
+  plan.worker.core.records.retention = settings.record_retention;
+  plan.worker.core.records.max_bytes = static_cast<size_t>(settings.record_memory_mb) << 20;
   plan.worker.engine.token_budget = settings.token_budget;
   plan.worker.engine.prefill_chunk = settings.prefill_chunk;
   plan.worker.engine.max_running = settings.max_running;

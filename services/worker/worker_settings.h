@@ -41,6 +41,9 @@ struct WorkerSettings {
   int64_t max_running = 64;
   int layer_group = 4;
   int64_t emission_buffer = 256;
+  absl::Duration record_retention = absl::Minutes(10);
+  int64_t record_memory_mb = 64;
+  absl::Duration linger_time = absl::Seconds(5);
   absl::Duration drain_grace = absl::Seconds(30);
 };
 

@@ -22,12 +22,19 @@ enum class KvOutcome : uint8_t { kUnspecified, kHeld, kLost, kLocal };
 
 // --- calls
 
+// What is kept of a request for whoever takes its stream up again.
+struct RecordedRequest {
+  std::string spec;  // as it came, never read here; empty: nothing is kept
+  Id128 principal;   // whose it is
+};
+
 struct DecodeCall {
   StreamId stream;
   Attempt attempt;
   uint32_t rank = 0;
   SequenceSpec spec;             // deadline set from the request's duration
   std::optional<KvPeer> source;  // absent: compute the prompt here
+  RecordedRequest record;
 };
 
 struct PrefillCall {
@@ -37,6 +44,7 @@ struct PrefillCall {
   SequenceSpec spec;
   Epoch reader_epoch;
   uint32_t reader_rank = 0;
+  RecordedRequest record;
 };
 
 // Prefix blocks on their way from rank to rank: a handoff of its own, which belongs to no stream. `id` names
@@ -65,7 +73,31 @@ struct FetchCall {
   KvPeer source;
 };
 
-using WorkerCall = std::variant<DecodeCall, PrefillCall, ShareCall, FetchCall>;
+// Takes over what runs of a recorded stream, or its finished record, from token `position` on.
+struct ResumeCall {
+  StreamId stream;
+  Attempt attempt;
+  Id128 principal;
+  int64_t position = 0;
+};
+struct RecordCall {
+  StreamId stream;
+  Id128 principal;
+};
+// Keeps the record of a stream that runs elsewhere.
+struct KeepCall {
+  StreamId stream;
+  Attempt attempt;
+  RecordedRequest record;
+};
+// Ends what runs of the stream under this attempt or a lower one.
+struct StopCall {
+  StreamId stream;
+  Attempt attempt;
+};
+
+using WorkerCall =
+    std::variant<DecodeCall, PrefillCall, ShareCall, FetchCall, ResumeCall, RecordCall, KeepCall, StopCall>;
 
 // --- what a call's client is told
 
@@ -103,8 +135,26 @@ struct PrefixFetched {
   std::string detail;                           // of kLost
 };
 
+struct RecordedToken {
+  GeneratedToken token;
+  bool scored = false;  // its log-probabilities are known here
+};
+struct RecordedStream {
+  std::string spec;  // of the request
+  Attempt attempt;   // the latest here
+  std::vector<RecordedToken> tokens;
+  FinishReason finish = FinishReason::kNone;
+  bool inexact = false;  // of a finished one
+  int64_t cached_tokens = 0;
+};
+struct RecordFound {
+  RecordedStream stream;
+  bool live = false;  // it runs here now,
+  uint32_t rank = 0;  // at this rank
+};
+
 using CallEvent = std::variant<DecodeAccepted, GeneratedToken, DecodeFinished, PrefillFirstToken,
-                               PrefillHandoffEnded, PrefixShared, PrefixFetched>;
+                               PrefillHandoffEnded, PrefixShared, PrefixFetched, RecordFound>;
 
 // --- actions
 
