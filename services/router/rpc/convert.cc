@@ -44,6 +44,10 @@ void SetSpec(const GenerateSpec& spec, const CallParameters& parameters, v1::Gen
   out->set_ignore_eos(spec.ignore_eos);
   SetId(spec.cache_salt, out->mutable_cache_salt());
   if (spec.top_logprobs >= 0) out->set_top_logprobs(static_cast<uint32_t>(spec.top_logprobs));
+  if (!spec.card.empty()) {
+    out->set_card(spec.card);
+    SetId(spec.principal, out->mutable_principal());
+  }
   out->set_timeout_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(parameters.timeout)));
 }
 
@@ -61,6 +65,35 @@ void SetMove(const MoveParameters& parameters, v1::PrefixMove* out) {
   out->mutable_tokens()->Add(parameters.tokens.begin(), parameters.tokens.end());
   SetId(parameters.cache_salt, out->mutable_cache_salt());
   out->set_timeout_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(parameters.timeout)));
+}
+
+SamplingSpec GetSampling(const v1::Sampling& in) {
+  SamplingSpec out{.temperature = in.temperature(),
+                   .top_k = in.top_k(),
+                   .top_p = in.top_p(),
+                   .min_p = in.min_p(),
+                   .presence_penalty = in.presence_penalty(),
+                   .frequency_penalty = in.frequency_penalty(),
+                   .repetition_penalty = in.repetition_penalty(),
+                   .seed = in.seed(),
+                   .choice_index = in.choice_index()};
+  for (const v1::LogitBias& bias : in.logit_bias()) out.logit_bias.emplace_back(bias.token(), bias.bias());
+  return out;
+}
+
+// The original prompt's only: what a replay appended is among the record's tokens.
+GenerateSpec GetSpec(const v1::GenerateSpec& in) {
+  const auto prompt_end = in.tokens().begin() + in.prompt_tokens();
+  return {.stream = GetId(in.stream()),
+          .prompt = std::make_shared<const std::vector<TokenId>>(in.tokens().begin(), prompt_end),
+          .sampling = GetSampling(in.sampling()),
+          .max_tokens = in.max_tokens(),
+          .stop_tokens = {in.stop_tokens().begin(), in.stop_tokens().end()},
+          .ignore_eos = in.ignore_eos(),
+          .top_logprobs = in.has_top_logprobs() ? static_cast<int32_t>(in.top_logprobs()) : -1,
+          .cache_salt = GetId(in.cache_salt()),
+          .card = in.card(),
+          .principal = GetId(in.principal())};
 }
 
 StreamToken GetToken(const v1::Token& token) {
@@ -143,6 +176,37 @@ v1::FetchRequest ToProto(const MoveParameters& parameters, const KvSourceRank& s
   return request;
 }
 
+v1::ResumeRequest ToProto(const ResumeParameters& parameters) {
+  v1::ResumeRequest request;
+  SetId(parameters.stream, request.mutable_stream());
+  request.mutable_attempt()->set_claim(parameters.attempt.claim);
+  request.mutable_attempt()->set_n(parameters.attempt.n);
+  SetId(parameters.principal, request.mutable_principal());
+  request.set_position(parameters.position);
+  return request;
+}
+
+v1::RecordRequest RecordRequestOf(StreamId stream, Id128 principal) {
+  v1::RecordRequest request;
+  SetId(stream, request.mutable_stream());
+  SetId(principal, request.mutable_principal());
+  return request;
+}
+
+v1::KeepRequest KeepRequestOf(const GenerateSpec& spec, Attempt attempt) {
+  v1::KeepRequest request;
+  SetSpec(spec, {.attempt = attempt}, request.mutable_spec());
+  return request;
+}
+
+v1::StopRequest StopRequestOf(StreamId stream, Attempt attempt) {
+  v1::StopRequest request;
+  SetId(stream, request.mutable_stream());
+  request.mutable_attempt()->set_claim(attempt.claim);
+  request.mutable_attempt()->set_n(attempt.n);
+  return request;
+}
+
 std::optional<DecodeMessage> FromProto(const v1::DecodeEvent& event) {
   switch (event.event_case()) {
     case v1::DecodeEvent::kAccepted:
@@ -185,6 +249,35 @@ std::optional<FetchMessage> FromProto(const v1::FetchEvent& event) {
   const v1::PrefixFetched& fetched = event.fetched();
   return FetchedMessage{GetOutcome(fetched.outcome()), fetched.cached_tokens(), fetched.fetched_tokens(),
                         fetched.detail()};
+}
+
+std::optional<RecordReply> FromProto(const v1::RecordEvent& event) {
+  const v1::GenerateSpec& spec = event.spec();
+  if (spec.card().empty() || spec.prompt_tokens() == 0 ||
+      spec.prompt_tokens() > static_cast<uint32_t>(spec.tokens_size()) ||
+      event.scored_size() != event.tokens_size()) {
+    return std::nullopt;
+  }
+  RecordMessage record{.spec = GetSpec(spec),
+                       .attempt = {spec.attempt().claim(), spec.attempt().n()},
+                       .scored = {event.scored().begin(), event.scored().end()},
+                       .finish = GetFinish(event.finish()),
+                       .inexact = event.inexact(),
+                       .live = event.live(),
+                       .rank = event.rank(),
+                       .cached_tokens = event.cached_tokens()};
+  for (const v1::Token& token : event.tokens()) {
+    if (token.position() != record.tokens.size()) return std::nullopt;
+    record.tokens.push_back(GetToken(token));
+  }
+  return record;
+}
+
+std::optional<ToldMessage> FromProto(const v1::KeepEvent&) {
+  return std::nullopt;
+}
+std::optional<ToldMessage> FromProto(const v1::StopEvent&) {
+  return std::nullopt;
 }
 
 std::optional<WatchMessage> FromProto(const v1::WatchEvent& event) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,8 @@ struct GenerateSpec {
   bool ignore_eos = false;           // as workers know it: stop_tokens end nothing; only if there are none
   int32_t top_logprobs = -1;         // -1: none
   Id128 cache_salt;                  // prefix blocks are shared only within equal ones; empty: nobody's
+  std::string card;                  // of a stream that can be resumed (rpc/stream_card.h)
+  Id128 principal;                   // by whom
 };
 
 }  // namespace baton::router

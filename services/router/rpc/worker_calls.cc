@@ -160,6 +160,8 @@ using AsyncStub = v1::Worker::StubInterface::async_interface;
 template <typename Request, typename Event>
 using Starter = void (AsyncStub::*)(grpc::ClientContext*, const Request*, grpc::ClientReadReactor<Event>*);
 
+constexpr absl::Duration kTellTime = absl::Seconds(5);
+
 }  // namespace
 
 struct WorkerCalls::Impl {
@@ -189,16 +191,29 @@ struct WorkerCalls::Impl {
     return stub;
   }
 
-  template <typename Request, typename Event, typename Message>
-  std::shared_ptr<Call> Open(const std::string& endpoint, Request request, absl::Duration timeout,
-                             Starter<Request, Event> start, std::function<void(Message)> callback) {
+  template <typename Message, typename Request, typename Event>
+  auto Begin(const std::string& endpoint, Request request, absl::Duration timeout,
+             Starter<Request, Event> start, std::function<void(Message)> callback) {
     using ThisReader = Reader<Request, Event, Message>;
     auto reader = std::make_shared<ThisReader>(std::move(request), std::move(callback), open);
     if (timeout < absl::InfiniteDuration()) reader->context().set_deadline(GrpcDeadline(timeout));
     SharedStub stub = StubFor(endpoint);
     (stub->async()->*start)(&reader->context(), &reader->request(), reader.get());
     reader->Begin(reader, std::move(stub));
-    return std::make_shared<ReaderCall<ThisReader>>(reader);
+    return reader;
+  }
+
+  template <typename Request, typename Event, typename Message>
+  std::shared_ptr<Call> Open(const std::string& endpoint, Request request, absl::Duration timeout,
+                             Starter<Request, Event> start, std::function<void(Message)> callback) {
+    return std::make_shared<ReaderCall<Reader<Request, Event, Message>>>(
+        Begin(endpoint, std::move(request), timeout, start, std::move(callback)));
+  }
+
+  // A call whose end nobody waits for.
+  template <typename Request, typename Event>
+  void Tell(const std::string& endpoint, Request request, Starter<Request, Event> start) {
+    Begin<ToldMessage>(endpoint, std::move(request), kTellTime, start, [](ToldMessage) {});
   }
 
   const WorkerCallsConfig config;
@@ -244,6 +259,26 @@ std::shared_ptr<Call> WorkerCalls::Fetch(const std::string& endpoint, const Move
                                          std::function<void(FetchMessage)> callback) {
   return impl_->Open(endpoint, ToProto(parameters, source), parameters.timeout, &AsyncStub::Fetch,
                      std::move(callback));
+}
+
+std::shared_ptr<Call> WorkerCalls::Resume(const std::string& endpoint, const ResumeParameters& parameters,
+                                          std::function<void(DecodeMessage)> callback) {
+  return impl_->Open(endpoint, ToProto(parameters), parameters.timeout, &AsyncStub::Resume,
+                     std::move(callback));
+}
+
+std::shared_ptr<Call> WorkerCalls::Record(const std::string& endpoint, StreamId stream, Id128 principal,
+                                          absl::Duration timeout, std::function<void(RecordReply)> callback) {
+  return impl_->Open(endpoint, RecordRequestOf(stream, principal), timeout, &AsyncStub::Record,
+                     std::move(callback));
+}
+
+void WorkerCalls::Keep(const std::string& endpoint, const GenerateSpec& spec, Attempt attempt) {
+  impl_->Tell(endpoint, KeepRequestOf(spec, attempt), &AsyncStub::Keep);
+}
+
+void WorkerCalls::Stop(const std::string& endpoint, StreamId stream, Attempt attempt) {
+  impl_->Tell(endpoint, StopRequestOf(stream, attempt), &AsyncStub::Stop);
 }
 
 std::shared_ptr<Call> WorkerCalls::Watch(const std::string& endpoint,

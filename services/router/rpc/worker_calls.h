@@ -58,10 +58,23 @@ struct FetchedMessage {
   uint32_t fetched_tokens = 0;
   std::string detail;
 };
+// What a worker keeps of a stream.
+struct RecordMessage {
+  GenerateSpec spec;
+  Attempt attempt;                            // the latest that it has seen
+  std::vector<StreamToken> tokens;            // from position 0
+  std::vector<bool> scored;                   // of each: its log-probabilities are known there
+  StreamFinish finish = StreamFinish::kNone;  // not kNone: these are all tokens
+  bool inexact = false;
+  bool live = false;  // it runs there now,
+  uint32_t rank = 0;  // at this rank
+  uint32_t cached_tokens = 0;
+};
 using DecodeMessage = std::variant<AcceptedMessage, TokenMessage, FinishedMessage, EndedMessage>;
 using PrefillMessage = std::variant<FirstTokenMessage, HandoffMessage, EndedMessage>;
 using ShareMessage = std::variant<SharedMessage, HandoffMessage, EndedMessage>;
 using FetchMessage = std::variant<FetchedMessage, EndedMessage>;
+using RecordReply = std::variant<RecordMessage, EndedMessage>;
 using WatchMessage = std::variant<WorkerReport, EndedMessage>;
 
 struct CallParameters {
@@ -78,6 +91,13 @@ struct MoveParameters {
   Id128 cache_salt;
   uint32_t rank = 0;  // of the worker called
   absl::Duration timeout = absl::Seconds(15);
+};
+struct ResumeParameters {
+  StreamId stream;
+  Attempt attempt;
+  Id128 principal;
+  uint32_t position = 0;  // of the first token wanted
+  absl::Duration timeout = absl::Seconds(600);
 };
 struct KvSourceRank {
   KvEndpoint kv;
@@ -116,6 +136,15 @@ class WorkerCalls {
                               std::function<void(ShareMessage)> callback);
   std::shared_ptr<Call> Fetch(const std::string& endpoint, const MoveParameters& parameters,
                               const KvSourceRank& source, std::function<void(FetchMessage)> callback);
+  // Takes over what runs of a recorded stream; then as Decode.
+  std::shared_ptr<Call> Resume(const std::string& endpoint, const ResumeParameters& parameters,
+                               std::function<void(DecodeMessage)> callback);
+  std::shared_ptr<Call> Record(const std::string& endpoint, StreamId stream, Id128 principal,
+                               absl::Duration timeout, std::function<void(RecordReply)> callback);
+  // Tell a worker, with no answer: to keep a stream's record; to end what runs of the stream under `attempt`
+  // or a lower one.
+  void Keep(const std::string& endpoint, const GenerateSpec& spec, Attempt attempt);
+  void Stop(const std::string& endpoint, StreamId stream, Attempt attempt);
   std::shared_ptr<Call> Watch(const std::string& endpoint, std::function<void(WatchMessage)> callback);
   // Forgets the channels of all other endpoints; calls under way go on.
   void Retain(const std::set<std::string>& endpoints);
