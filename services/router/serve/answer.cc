@@ -3,6 +3,8 @@
 #include <iterator>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace baton::router {
 
 namespace {
@@ -37,7 +39,7 @@ Answer::Answer(std::shared_ptr<HttpExchange> exchange, AnswerFormat format, cons
 
 bool Answer::Add(uint32_t choice, TextPiece piece) {
   if (piece.empty()) return true;
-  if (stream_) return Send(choice, piece, "");
+  if (stream_) return Send(choice, piece, "", ChoiceMark::Phase::kOpened);
   held_bytes_ += Bytes(piece);
   ChoiceResult& result = results_[choice];
   result.text += piece.text;
@@ -48,32 +50,71 @@ bool Answer::Add(uint32_t choice, TextPiece piece) {
 }
 
 bool Answer::Finish(uint32_t choice, TextPiece last, std::string reason) {
+  using Phase = ChoiceMark::Phase;
   if (!stream_) {
     Add(choice, std::move(last));
     results_[choice].finish_reason = std::move(reason);
     return true;
   }
-  if (kind_ == ApiKind::kCompletion) return Send(choice, last, reason);
-  return (last.empty() || Send(choice, last, "")) && Send(choice, {}, reason);
+  const Phase had = id_ ? id_->choices[choice].phase : Phase::kNothing;
+  if (had == Phase::kFinished) return true;
+  if (kind_ == ApiKind::kCompletion) return Send(choice, last, reason, Phase::kFinished);
+  const bool flushed = last.empty() || had == Phase::kFlushed || Send(choice, last, "", Phase::kFlushed);
+  return flushed && Send(choice, {}, reason, Phase::kFinished);
+}
+
+void Answer::IdentifyEvents(EventId id) {
+  reached_.clear();
+  for (size_t i = 0; i < id.choices.size(); ++i) {
+    role_sent_[i] = id.choices[i].phase != ChoiceMark::Phase::kNothing;
+    reached_.push_back(id.choices[i].tokens);
+  }
+  id_ = std::move(id);
+}
+
+void Answer::SetHolders(uint32_t choice, const std::array<uint32_t, 2>& holders) {
+  if (id_) id_->choices[choice].holders = holders;
+}
+
+void Answer::Reached(uint32_t choice, uint32_t tokens) {
+  if (id_) reached_[choice] = tokens;
 }
 
 HttpHeaders Answer::Headers() const {
   return format_.inexact() ? HttpHeaders{{"Baton-Inexact", "true"}} : HttpHeaders{};
 }
 
-bool Answer::Send(uint32_t choice, const TextPiece& piece, absl::string_view reason) {
+void Answer::Start() {
   if (!started_) exchange_->StartStream("text/event-stream; charset=utf-8", Headers());
   started_ = true;
+}
+
+bool Answer::Send(uint32_t choice, const TextPiece& piece, absl::string_view reason,
+                  ChoiceMark::Phase phase) {
+  Start();
   std::string events;
   if (kind_ == ApiKind::kChat && !role_sent_[choice]) events = format_.RoleEvent(choice);
   role_sent_[choice] = true;
+  if (id_) {
+    id_->choices[choice].phase = phase;
+    id_->choices[choice].tokens = reached_[choice];
+    absl::StrAppend(&events, "id: ", EncodeEventId(*id_), "\n");
+  }
   events += format_.TextEvent(choice, piece.text, piece.scores, reason, piece.token_ids);
   return exchange_->Write(events);
 }
 
 void Answer::Complete(const Usage& usage) {
   if (!stream_) return exchange_->Respond({.headers = Headers(), .body = format_.Whole(results_, usage)});
-  std::string events = include_usage_ ? format_.UsageEvent(usage) : std::string();
+  Start();
+  std::string events;
+  if (include_usage_ && !(id_ && id_->usage_sent)) {
+    if (id_) {
+      id_->usage_sent = true;
+      absl::StrAppend(&events, "id: ", EncodeEventId(*id_), "\n");
+    }
+    events += format_.UsageEvent(usage);
+  }
   events.append(kDoneEvent.data(), kDoneEvent.size());
   exchange_->EndStream(exchange_->Write(events));
 }

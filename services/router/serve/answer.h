@@ -2,13 +2,16 @@
 
 // Writes one request's answer to its client, streamed or whole. Used on the exchange's strand only.
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "services/router/http/http_types.h"
 #include "services/router/openai/api_error.h"
 #include "services/router/openai/format.h"
+#include "services/router/serve/event_id.h"
 #include "services/router/serve/text_assembler.h"
 
 namespace baton::router {
@@ -25,6 +28,12 @@ class Answer {
   // Other workers than these alone would say otherwise (docs/exactness.md): what is sent from now on says so,
   // and the header if it is still to come.
   void MarkInexact() { format_.set_inexact(); }
+  // Events carry ids from now on, by which any router can go on after them. If `id` says that the client has
+  // parts of the answer, these are not sent again.
+  void IdentifyEvents(EventId id);
+  void SetHolders(uint32_t choice, const std::array<uint32_t, 2>& holders);
+  // What is added next is of this many tokens of the choice.
+  void Reached(uint32_t choice, uint32_t tokens);
   // False: the client reads too slowly.
   bool Add(uint32_t choice, TextPiece piece);
   bool Finish(uint32_t choice, TextPiece last, std::string reason);
@@ -38,7 +47,8 @@ class Answer {
 
  private:
   HttpHeaders Headers() const;
-  bool Send(uint32_t choice, const TextPiece& piece, absl::string_view reason);
+  bool Send(uint32_t choice, const TextPiece& piece, absl::string_view reason, ChoiceMark::Phase phase);
+  void Start();
 
   const std::shared_ptr<HttpExchange> exchange_;
   AnswerFormat format_;
@@ -49,6 +59,8 @@ class Answer {
   uint64_t held_bytes_ = 0;
   std::vector<ChoiceResult> results_;
   std::vector<bool> role_sent_;
+  std::optional<EventId> id_;      // of the last event
+  std::vector<uint32_t> reached_;  // tokens of each choice
 };
 
 }  // namespace baton::router

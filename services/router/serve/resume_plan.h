@@ -1,0 +1,39 @@
+#pragma once
+
+// What a stream's records say together, and how to go on from them (docs/streams.md). Pure, thread-safe.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "services/router/policy/placement.h"
+#include "services/router/rpc/worker_calls.h"
+
+namespace baton::router {
+
+// A record, and the worker that keeps it.
+struct FoundRecord {
+  RecordMessage record;
+  uint64_t worker = 0;
+  std::string fingerprint;
+};
+
+struct ResumePlan {
+  GenerateSpec spec;
+  Attempt attempt;                            // the highest that any worker has seen
+  std::vector<StreamToken> tokens;            // what need not be generated again
+  StreamFinish finish = StreamFinish::kNone;  // not kNone: nothing need be
+  bool inexact = false;
+  std::optional<RankRef> live;  // goes on there, after `tokens`
+  std::string fingerprint;      // of the worker that generated them
+  uint32_t cached_tokens = 0;   // of the prompt, found in prefix caches then
+};
+
+// From the record of the most tokens; others of the same fingerprint lend the
+// log-probabilities that it lacks. If a token's that the client has still to get, from `seen` on, are known
+// to nobody though it wants them, the plan ends before that token, which is then generated again. nullopt: no
+// record.
+std::optional<ResumePlan> PlanResume(std::vector<FoundRecord> found, uint32_t seen);
+
+}  // namespace baton::router
