@@ -100,6 +100,7 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
   mutable absl::Mutex mutex;
   WorkerTable table ABSL_GUARDED_BY(mutex);
   std::map<std::string, Watched> watched ABSL_GUARDED_BY(mutex);
+  std::string last_other ABSL_GUARDED_BY(mutex);
   bool stopping ABSL_GUARDED_BY(mutex) = false;
   bool wake ABSL_GUARDED_BY(mutex) = false;
   std::thread thread;
@@ -175,6 +176,19 @@ absl::StatusOr<PlacedRank> Registry::PlaceAt(RankRef target, const std::string& 
                            "): the stream would not be the same there"));
   }
   return impl_->Describe(target, tokens, this);
+}
+
+std::optional<Bystander> Registry::Other(uint64_t worker) {
+  absl::MutexLock lock(&impl_->mutex);
+  const auto& endpoints = impl_->table.endpoints();
+  auto it = endpoints.upper_bound(impl_->last_other);
+  for (size_t looked = 0; looked < endpoints.size(); ++looked, ++it) {
+    if (it == endpoints.end()) it = endpoints.begin();
+    if (!it->second.Usable() || it->second.draining || it->second.worker == worker) continue;
+    impl_->last_other = it->first;
+    return Bystander{it->first, it->second.epoch};
+  }
+  return std::nullopt;
 }
 
 bool Registry::CanDecode() const {

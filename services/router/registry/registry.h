@@ -65,6 +65,11 @@ struct PlacedStream {
   std::string fingerprint;
 };
 
+struct Bystander {
+  std::string endpoint;
+  Epoch epoch;
+};
+
 class Registry {
  public:
   Registry(const RegistryConfig& config, WorkerCalls& calls, const Clock& clock);
@@ -76,6 +81,8 @@ class Registry {
   // A place for a stream that moves to `target`, charged for `tokens` to compute. FailedPrecondition, in
   // words, unless it is a healthy decode rank that does not drain and has this fingerprint.
   absl::StatusOr<PlacedRank> PlaceAt(RankRef target, const std::string& fingerprint, uint64_t tokens);
+  // A worker other than `worker`, each in turn: for what must not be lost with that one.
+  std::optional<Bystander> Other(uint64_t worker);
   bool CanDecode() const;
   // The smallest context that any usable decode worker announces; 0 if none does.
   uint64_t MaxContext() const;

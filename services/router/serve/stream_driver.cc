@@ -19,7 +19,7 @@ Overloaded(Cases...) -> Overloaded<Cases...>;
 
 StreamDriver::StreamDriver(const Cluster& cluster, const SessionConfig& config, MonoTime deadline,
                            uint32_t choice, GenerateSpec spec, std::weak_ptr<StreamListener> listener,
-                           Post post)
+                           Post post, StreamStart start)
     : cluster_(cluster),
       deadline_(deadline),
       choice_(choice),
@@ -27,10 +27,13 @@ StreamDriver::StreamDriver(const Cluster& cluster, const SessionConfig& config, 
       listener_(std::move(listener)),
       post_(std::move(post)),
       session_(config, {.stream = spec_.stream,
-                        .claim = 1,
+                        .claim = start.claim,
                         .deadline = deadline,
                         .max_tokens = spec_.max_tokens,
-                        .stop_tokens = spec_.ignore_eos ? std::vector<TokenId>() : spec_.stop_tokens}) {}
+                        .stop_tokens = spec_.ignore_eos ? std::vector<TokenId>() : spec_.stop_tokens,
+                        .emitted = std::move(start.emitted)}),
+      fingerprint_(std::move(start.fingerprint)),
+      live_(start.live) {}
 
 StreamDriver::~StreamDriver() {
   if (move_done_) move_done_(absl::CancelledError("the stream is over"));
@@ -72,6 +75,7 @@ void StreamDriver::Publish() {
 
 void StreamDriver::Do(const Place& place) {
   placed_ = PlacedStream();
+  if (PlaceAtLive(place.attempt)) return;
   auto placed = cluster_.registry->Place(
       {.prompt_tokens = static_cast<uint32_t>(spec_.prompt->size()) + session_.emission().next_position(),
        .max_new_tokens = spec_.max_tokens,
@@ -93,6 +97,8 @@ void StreamDriver::Do(const OpenDecode& open) {
   std::optional<KvSourceRank> source;
   if (open.source) source = KvSourceRank{placed_.prefill->kv, open.source->rank};
   const PlacedRank& at = open.moved ? *target_ : placed_.decode;
+  if (!open.moved) decode_over_ = false;
+  if (!open.moved && std::exchange(resuming_, false)) return OpenResume(open);
   auto call = cluster_.calls->Decode(at.endpoint, spec_, Parameters(open.attempt, open.target, open.emitted),
                                      source, ToStrand(open.attempt, &StreamDriver::OnDecode));
   if (open.moved) next_attempt_ = open.attempt;
@@ -107,9 +113,11 @@ void StreamDriver::Do(const OpenPrefill& open) {
 
 void StreamDriver::Do(const CancelDecode& cancel) {
   if (next_decode_ != nullptr && cancel.attempt == next_attempt_) {
+    StopDecode(target_->endpoint, cancel.attempt);
     std::exchange(next_decode_, nullptr)->Cancel();
     return;
   }
+  if (!decode_over_) StopDecode(placed_.decode.endpoint, cancel.attempt);
   if (auto call = std::exchange(decode_, nullptr)) call->Cancel();
   placed_.decode.charge.Release();
 }
@@ -144,6 +152,9 @@ void StreamDriver::End(const StreamEnd& end) {
 
 void StreamDriver::OnDecode(Attempt attempt, const DecodeMessage& message) {
   const MonoTime now = Now();
+  if (std::holds_alternative<AcceptedMessage>(message)) KeepElsewhere();
+  decode_over_ |= attempt == session_.attempt() && (std::holds_alternative<FinishedMessage>(message) ||
+                                                    std::holds_alternative<EndedMessage>(message));
   Execute(std::visit(
       Overloaded{
           [&](const AcceptedMessage& accepted) {

@@ -6,10 +6,13 @@
 // Everything runs on the strand but the workers' callbacks, which only post to it. Dropping the driver
 // cancels its calls.
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "common/clock.h"
 #include "services/router/policy/stream_session.h"
@@ -25,6 +28,14 @@ struct Cluster {
   WorkerCalls* calls = nullptr;
   const Clock* clock = nullptr;
   StreamTable* streams = nullptr;
+};
+
+// Where a stream begins that another router may have had before (serve/resume_plan.h).
+struct StreamStart {
+  uint32_t claim = 1;
+  std::vector<TokenId> emitted;
+  std::optional<RankRef> live;  // where it may still run
+  std::string fingerprint;      // of whoever generated `emitted`
 };
 
 struct StreamEnd {
@@ -45,7 +56,7 @@ class StreamDriver final : public MovableStream, public std::enable_shared_from_
   using Post = std::function<void(std::function<void()>)>;
 
   StreamDriver(const Cluster& cluster, const SessionConfig& config, MonoTime deadline, uint32_t choice,
-               GenerateSpec spec, std::weak_ptr<StreamListener> listener, Post post);
+               GenerateSpec spec, std::weak_ptr<StreamListener> listener, Post post, StreamStart start = {});
 
   ~StreamDriver() override;
   void Start();
@@ -61,6 +72,8 @@ class StreamDriver final : public MovableStream, public std::enable_shared_from_
   // Of the last placement.
   const std::string& fingerprint() const { return fingerprint_; }
   bool inexact() const { return inexact_; }  // its two workers compute other numbers
+  // HolderTags of the workers that keep its record.
+  std::array<uint32_t, 2> holders() const;
 
  private:
   MonoTime Now() const { return cluster_.clock->Now(); }
@@ -83,6 +96,13 @@ class StreamDriver final : public MovableStream, public std::enable_shared_from_
   void OnPrefill(Attempt attempt, const PrefillMessage& message);
   void OnShare(uint32_t round, const ShareMessage& message);
   void OnFetch(uint32_t round, const FetchMessage& message);
+  // Asks the worker where the stream runs, instead of a place. False: it can't be asked.
+  bool PlaceAtLive(Attempt attempt);
+  void OpenResume(const OpenDecode& open);
+  // The decode call will end without having finished: its worker is told, or it would wait for another
+  // router.
+  void StopDecode(const std::string& endpoint, Attempt attempt);
+  void KeepElsewhere();
   void BeginMove(RankRef target, MoveDone done);
   void Publish();
   MoveParameters Moving(uint32_t round, RankRef target, const std::vector<TokenId>& emitted) const;
@@ -103,6 +123,10 @@ class StreamDriver final : public MovableStream, public std::enable_shared_from_
   PlacedStream placed_;
   std::string fingerprint_;
   bool inexact_ = false;
+  std::optional<RankRef> live_;  // to be asked first
+  bool resuming_ = false;        // the placement under way is that
+  bool decode_over_ = false;     // the current decode call has finished or ended
+  uint32_t kept_by_ = 0;         // HolderTag
   std::shared_ptr<Call> decode_;
   std::shared_ptr<Call> prefill_;
   // Of a move under way.
