@@ -44,11 +44,13 @@ void Completion::Begin(ApiKind kind, const std::string& body) {
   exchange_->OnClosed([self = shared_from_this()](HttpClose why) { self->OnClosed(why); });
   const Id128 id = RandomId128();
   seed_ = request_.seed.value_or(id.hi ^ id.lo);
-  AnswerFormat format(kind, absl::StrCat(kind == ApiKind::kChat ? "chatcmpl-" : "cmpl-", id.ToHex()),
-                      absl::ToUnixSeconds(absl::Now()), context_.model_name, request_.top_logprobs >= 0,
+  const std::string name = absl::StrCat(kind == ApiKind::kChat ? "chatcmpl-" : "cmpl-", id.ToHex());
+  const int64_t created = absl::ToUnixSeconds(absl::Now());
+  AnswerFormat format(kind, name, created, context_.model_name, request_.top_logprobs >= 0,
                       request_.stream && request_.include_usage);
   answer_ =
       std::make_unique<Answer>(exchange_, std::move(format), request_, tokens_.prompts.size() * request_.n);
+  if (request_.stream && context_.event_ids) Identify(name, created);
   Admit();
 }
 
@@ -101,14 +103,17 @@ void Completion::Settled(bool admitted) {
 // --- streams ---
 
 GenerateSpec Completion::SpecFor(size_t prompt, uint32_t choice) const {
-  GenerateSpec spec{.stream = RandomId128(),
+  const uint32_t index = static_cast<uint32_t>(prompt) * request_.n + choice;
+  GenerateSpec spec{.stream = root_ ? ChoiceStream(*root_, index) : RandomId128(),
                     .prompt = tokens_.prompts[prompt],
                     .sampling = request_.sampling,
                     .max_tokens = tokens_.max_tokens[prompt],
                     .stop_tokens = request_.stop_token_ids,
                     .ignore_eos = request_.ignore_eos && request_.stop_token_ids.empty(),
                     .top_logprobs = request_.top_logprobs,
-                    .cache_salt = CacheSalt(request_.cache_salt)};
+                    .cache_salt = CacheSalt(request_.cache_salt),
+                    .card = card_,
+                    .principal = principal_};
   spec.sampling.seed = seed_;
   spec.sampling.choice_index = choice;
   if (request_.ignore_eos) return spec;
@@ -117,21 +122,22 @@ GenerateSpec Completion::SpecFor(size_t prompt, uint32_t choice) const {
   return spec;
 }
 
+void Completion::AddChoice(GenerateSpec spec, StreamStart start) {
+  const auto post = [exchange = exchange_](std::function<void()> task) { exchange->Post(std::move(task)); };
+  TextAssembler text(*context_.text.tokenizer, request_.stop, spec.stop_tokens, request_.top_logprobs >= 0,
+                     request_.return_token_ids);
+  auto driver = std::make_shared<StreamDriver>(context_.cluster, context_.session, deadline_,
+                                               static_cast<uint32_t>(choices_.size()), std::move(spec),
+                                               shared_from_this(), post, std::move(start));
+  choices_.push_back(std::make_unique<Choice>(Choice{std::move(driver), std::move(text)}));
+}
+
 void Completion::StartStreams() {
   running_ = true;
+  if (resumed_) return StartResumed();
   context_.metrics->PromptTokens(tokens_.prompt_tokens);
-  const auto self = shared_from_this();
-  const auto post = [exchange = exchange_](std::function<void()> task) { exchange->Post(std::move(task)); };
   for (size_t prompt = 0; prompt < tokens_.prompts.size(); ++prompt) {
-    for (uint32_t i = 0; i < request_.n; ++i) {
-      GenerateSpec spec = SpecFor(prompt, i);
-      TextAssembler text(*context_.text.tokenizer, request_.stop, spec.stop_tokens,
-                         request_.top_logprobs >= 0, request_.return_token_ids);
-      auto driver =
-          std::make_shared<StreamDriver>(context_.cluster, context_.session, deadline_,
-                                         static_cast<uint32_t>(choices_.size()), std::move(spec), self, post);
-      choices_.push_back(std::make_unique<Choice>(Choice{std::move(driver), std::move(text)}));
-    }
+    for (uint32_t i = 0; i < request_.n; ++i) AddChoice(SpecFor(prompt, i), {});
   }
   for (size_t i = 0; i < choices_.size() && !over_; ++i) choices_[i]->driver->Start();
   SetAlarm();
@@ -142,16 +148,26 @@ void Completion::OnStreamToken(uint32_t index, const StreamToken& token) {
   Choice& choice = *choices_[index];
   if (choice.text.stopped()) return;
   const MonoTime now = Now();
-  if (choice.tokens++ == 0) {
-    answer_->set_fingerprint(choice.driver->fingerprint());
-    if (choice.driver->inexact()) answer_->MarkInexact();
+  if (choice.tokens == 0) {
     context_.metrics->FirstToken(now - arrival_);
   } else {
     context_.metrics->NextToken(now - choice.last_token);
   }
   choice.last_token = now;
-  const bool keeping_up = answer_->Add(index, choice.text.Append(token));
-  if (!keeping_up) return TooSlow();
+  Show(index, token);
+}
+
+void Completion::Show(uint32_t index, const StreamToken& token) {
+  Choice& choice = *choices_[index];
+  if (choice.tokens++ == 0) {
+    answer_->set_fingerprint(choice.driver->fingerprint());
+    if (choice.driver->inexact()) answer_->MarkInexact();
+  }
+  TextPiece piece = choice.text.Append(token);
+  if (choice.tokens <= choice.seen) piece = {};
+  answer_->SetHolders(index, choice.driver->holders());
+  answer_->Reached(index, static_cast<uint32_t>(choice.tokens));
+  if (!answer_->Add(index, std::move(piece))) return TooSlow();
   if (answer_->held_bytes() > context_.max_answer_bytes) {
     return Fail(InvalidRequest("the answer is too large to be given whole; use stream, or ask for less",
                                "stream", "answer_too_large"));
@@ -183,6 +199,10 @@ void Completion::OnStreamEnd(uint32_t index, const StreamEnd& end) {
 
 void Completion::Complete() {
   Usage usage{.prompt_tokens = tokens_.prompt_tokens};
+  if (resumed_) {
+    for (const ResumePlan& plan : resumed_->choices)
+      usage.cached_tokens = std::max<uint64_t>(usage.cached_tokens, plan.cached_tokens);
+  }
   for (const auto& choice : choices_) {
     const SessionCounts& counts = choice->driver->session().counts();
     usage.completion_tokens += choice->tokens;

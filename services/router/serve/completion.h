@@ -18,6 +18,7 @@
 #include "services/router/serve/admission_gate.h"
 #include "services/router/serve/answer.h"
 #include "services/router/serve/prompts.h"
+#include "services/router/serve/resume_plan.h"
 #include "services/router/serve/router_metrics.h"
 #include "services/router/serve/stream_driver.h"
 
@@ -31,6 +32,7 @@ struct ServingContext {
   uint32_t max_prompt_tokens = 0;
   absl::Duration request_timeout = absl::Seconds(600);
   uint64_t max_answer_bytes = 64u << 20;  // held for an answer that is not streamed
+  bool event_ids = true;                  // streamed answers can be resumed
   ParseLimits parse;
   SessionConfig session;
   Cluster cluster;
@@ -44,6 +46,10 @@ class Completion final : public StreamListener, public std::enable_shared_from_t
   static void Serve(const ServingContext& context, ApiKind kind, std::string body,
                     std::shared_ptr<HttpExchange> exchange, Gate::Pass pass);
 
+  // Goes on with an answer of `principal` that this router or another one began.
+  static void Resume(const ServingContext& context, ResumedAnswer resumed, Id128 principal,
+                     std::shared_ptr<HttpExchange> exchange, Gate::Pass pass);
+
   Completion(const ServingContext& context, std::shared_ptr<HttpExchange> exchange, Gate::Pass pass);
   ~Completion() override;
 
@@ -56,6 +62,7 @@ class Completion final : public StreamListener, public std::enable_shared_from_t
     std::shared_ptr<StreamDriver> driver;
     TextAssembler text;
     uint64_t tokens = 0;
+    uint64_t seen = 0;  // of them, that the client had before
     MonoTime last_token;
     bool ended = false;
   };
@@ -66,6 +73,13 @@ class Completion final : public StreamListener, public std::enable_shared_from_t
   void Settled(bool admitted);
   void StartStreams();
   GenerateSpec SpecFor(size_t prompt, uint32_t choice) const;
+  void AddChoice(GenerateSpec spec, StreamStart start);
+  void Show(uint32_t index, const StreamToken& token);
+  // Before Admit, of an answer whose events carry ids.
+  void Identify(const std::string& answer_id, int64_t created);
+  void Continue(ResumedAnswer resumed);
+  // What the records hold, then the streams.
+  void StartResumed();
   void SetAlarm();
   void OnAlarm();
   void OnClosed(HttpClose why);
@@ -87,6 +101,10 @@ class Completion final : public StreamListener, public std::enable_shared_from_t
   std::unique_ptr<Answer> answer_;
   std::vector<std::unique_ptr<Choice>> choices_;
   uint64_t seed_ = 0;
+  Id128 principal_;
+  std::optional<Id128> root_;  // of the events' ids
+  std::string card_;
+  std::optional<ResumedAnswer> resumed_;
   MonoTime alarm_ = absl::InfiniteFuture();
   bool running_ = false;
   bool over_ = false;  // answered or closed

@@ -42,10 +42,7 @@ std::optional<ResumePlan> PlanResume(std::vector<FoundRecord> found, uint32_t se
     usable = std::min<size_t>(seen, usable);
     while (usable < best.tokens.size() && best.scored[usable]) ++usable;
   }
-  if (usable == best.tokens.size()) {
-    plan.finish = best.finish;
-    if (best.live) plan.live = RankRef{found.front().worker, best.rank};
-  }
+  if (usable == best.tokens.size() && best.live) plan.live = RankRef{found.front().worker, best.rank};
   best.tokens.resize(usable);
   plan.inexact = best.inexact;
   plan.tokens = std::move(best.tokens);

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "services/router/policy/placement.h"
+#include "services/router/rpc/stream_card.h"
 #include "services/router/rpc/worker_calls.h"
+#include "services/router/serve/event_id.h"
 
 namespace baton::router {
 
@@ -21,13 +23,19 @@ struct FoundRecord {
 
 struct ResumePlan {
   GenerateSpec spec;
-  Attempt attempt;                            // the highest that any worker has seen
-  std::vector<StreamToken> tokens;            // what need not be generated again
-  StreamFinish finish = StreamFinish::kNone;  // not kNone: nothing need be
+  Attempt attempt;                  // the highest that any worker has seen
+  std::vector<StreamToken> tokens;  // what need not be generated again
   bool inexact = false;
   std::optional<RankRef> live;  // goes on there, after `tokens`
   std::string fingerprint;      // of the worker that generated them
   uint32_t cached_tokens = 0;   // of the prompt, found in prefix caches then
+};
+
+// An answer to go on with.
+struct ResumedAnswer {
+  EventId id;  // of the last event that the client has, but with the claim that is now its
+  StreamCard card;
+  std::vector<ResumePlan> choices;
 };
 
 // From the record of the most tokens; others of the same fingerprint lend the

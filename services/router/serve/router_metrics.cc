@@ -49,6 +49,8 @@ RouterMetrics::RouterMetrics(Metrics& metrics)
       fetches_lost_(Fetches(metrics, "lost")),
       inexact_(metrics.Counter("baton_streams_inexact_total",
                                "Streams whose prompt was computed by a worker of another fingerprint.")),
+      resumed_(metrics.Counter("baton_router_resumed_answers_total",
+                               "Answers that went on for a client that came back.")),
       disconnects_(metrics.Counter("baton_router_client_disconnects_total",
                                    "Clients that left before their answer's end.")),
       slow_readers_(metrics.Counter("baton_router_slow_readers_total",

@@ -22,6 +22,7 @@ class RouterMetrics {
   void NextToken(absl::Duration since_last) { itl_.Observe(absl::ToDoubleSeconds(since_last)); }
   void PromptTokens(uint64_t tokens) { prompt_tokens_.Increment(static_cast<double>(tokens)); }
   void StreamEnded(const StreamSession& session, bool failed);
+  void Resumed() { resumed_.Increment(); }
   void Inexact() { inexact_.Increment(); }
   void ClientGone() { disconnects_.Increment(); }
   void ReaderTooSlow() { slow_readers_.Increment(); }
@@ -47,6 +48,7 @@ class RouterMetrics {
   prometheus::Counter& fetches_held_;
   prometheus::Counter& fetches_lost_;
   prometheus::Counter& inexact_;
+  prometheus::Counter& resumed_;
   prometheus::Counter& disconnects_;
   prometheus::Counter& slow_readers_;
 };
