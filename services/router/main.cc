@@ -53,6 +53,8 @@ ABSL_FLAG(absl::Duration, write_timeout, absl::Seconds(30), "time a client may t
 ABSL_FLAG(uint64_t, max_send_buffer_bytes, 1u << 20, "unread bytes after which a slow reader is cut off");
 ABSL_FLAG(uint64_t, max_answer_bytes, 64u << 20,
           "held for an answer that is not streamed; larger ones are refused");
+ABSL_FLAG(bool, event_ids, true,
+          "events of streamed answers carry ids, by which any router resumes them (docs/streams.md)");
 ABSL_FLAG(absl::Duration, accept_timeout, absl::Seconds(10),
           "time for a decode worker to accept or refuse a stream");
 ABSL_FLAG(absl::Duration, first_token_timeout, absl::Seconds(300), "time for a placed stream's first token");
@@ -100,6 +102,7 @@ absl::StatusOr<RouterConfig> ConfigFromFlags() {
   config.max_prompt_tokens = absl::GetFlag(FLAGS_max_prompt_tokens);
   config.request_timeout = absl::GetFlag(FLAGS_request_timeout);
   config.max_answer_bytes = absl::GetFlag(FLAGS_max_answer_bytes);
+  config.event_ids = absl::GetFlag(FLAGS_event_ids);
   config.http.max_body_bytes = absl::GetFlag(FLAGS_max_body_bytes);
   config.http.max_header_bytes = absl::GetFlag(FLAGS_max_header_bytes);
   config.http.max_connections = absl::GetFlag(FLAGS_max_connections);

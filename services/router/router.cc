@@ -119,6 +119,7 @@ absl::StatusOr<std::unique_ptr<Router>> Router::Start(const RouterConfig& config
                    .max_prompt_tokens = config.max_prompt_tokens,
                    .request_timeout = config.request_timeout,
                    .max_answer_bytes = config.max_answer_bytes,
+                   .event_ids = config.event_ids,
                    .parse = config.parse,
                    .session = config.session,
                    .cluster = {&impl->registry, &impl->calls, &clock, &impl->streams},

@@ -48,6 +48,7 @@ struct RouterConfig {
   uint32_t max_prompt_tokens = 1u << 20;  // never more than the context allows
   absl::Duration request_timeout = absl::Seconds(600);
   uint64_t max_answer_bytes = 64u << 20;  // held for an answer that is not streamed
+  bool event_ids = true;                  // streamed answers can be resumed (docs/streams.md)
   HttpLimits http;
   ParseLimits parse;
   AdmissionConfig admission;

@@ -35,7 +35,8 @@ struct HttpRequest {
   std::string method;
   std::string path;  // of the target, without its query
   std::string content_type;
-  bool has_length = false;  // a Content-Length or chunked body was announced
+  std::string last_event_id;  // as given by a client that comes back for a stream; empty: none
+  bool has_length = false;    // a Content-Length or chunked body was announced
   std::string body;
 };
 

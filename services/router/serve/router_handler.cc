@@ -6,12 +6,14 @@
 #include "absl/strings/str_cat.h"
 #include "services/router/openai/json_text.h"
 #include "services/router/serve/admin_api.h"
+#include "services/router/serve/resume.h"
 #include "services/router/serve/status_json.h"
 
 namespace baton::router {
 namespace {
 
 constexpr absl::string_view kModels = "/v1/models";
+constexpr absl::string_view kStreams = "/v1/streams/";
 constexpr absl::string_view kMigrate = "/baton/migrate";
 
 bool IsPostPath(const std::string& path) {
@@ -35,8 +37,14 @@ HttpResponse NotAllowed(const char* allowed) {
 void RouterHandler::Handle(HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
   if (IsPostPath(request.path)) {
     if (request.method != "POST") return exchange->Respond(NotAllowed("POST"));
+    if (!request.last_event_id.empty()) return Resume(request.last_event_id, std::move(exchange));
     const ApiKind kind = request.path == "/v1/completions" ? ApiKind::kCompletion : ApiKind::kChat;
     return Serve(kind, std::move(request), std::move(exchange));
+  }
+  if (absl::StartsWith(request.path, kStreams)) {
+    if (request.method != "GET") return exchange->Respond(NotAllowed("GET"));
+    const std::string named = request.path.substr(kStreams.size());
+    return Resume(request.last_event_id.empty() ? named : request.last_event_id, std::move(exchange));
   }
   if (request.path == kMigrate) {
     if (request.method != "POST") return exchange->Respond(NotAllowed("POST"));
@@ -49,13 +57,21 @@ void RouterHandler::Handle(HttpRequest request, std::shared_ptr<HttpExchange> ex
   exchange->Respond(Get(request.path));
 }
 
+void RouterHandler::Refuse(HttpExchange& exchange, int status, absl::string_view message) {
+  context_.metrics->Answered(status);
+  HttpResponse response = ErrorResponse(status, message);
+  response.close = status == 503;
+  exchange.Respond(std::move(response));
+}
+
+void RouterHandler::Resume(const std::string& event_id, std::shared_ptr<HttpExchange> exchange) {
+  std::optional<Gate::Pass> pass = gate_.Enter();
+  if (!pass) return Refuse(*exchange, 503, "the router is shutting down");
+  Resumption::Serve(context_, event_id, {}, std::move(exchange), *std::move(pass));
+}
+
 void RouterHandler::Serve(ApiKind kind, HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
-  const auto refuse = [&](int status, absl::string_view message) {
-    context_.metrics->Answered(status);
-    HttpResponse response = ErrorResponse(status, message);
-    response.close = status == 503;
-    exchange->Respond(std::move(response));
-  };
+  const auto refuse = [&](int status, absl::string_view message) { Refuse(*exchange, status, message); };
   std::optional<Gate::Pass> pass = gate_.Enter();
   if (!pass) return refuse(503, "the router is shutting down");
   if (!request.has_length) return refuse(411, "a request needs a Content-Length or a chunked body");

@@ -21,6 +21,8 @@ class RouterHandler final : public HttpHandler {
 
  private:
   void Serve(ApiKind kind, HttpRequest request, std::shared_ptr<HttpExchange> exchange);
+  void Resume(const std::string& event_id, std::shared_ptr<HttpExchange> exchange);
+  void Refuse(HttpExchange& exchange, int status, absl::string_view message);
   HttpResponse Get(const std::string& path);
   HttpResponse Ready() const;
   std::string ModelJson() const;
