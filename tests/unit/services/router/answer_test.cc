@@ -3,6 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+
 namespace baton::router {
 namespace {
 
@@ -97,6 +103,41 @@ TEST(Answer, AnInexactAnswerSaysSoInItsHeaderAndBody) {
   late.answer->MarkInexact();
   EXPECT_TRUE(late.answer->Finish(0, {}, "stop"));
   EXPECT_THAT(late.exchange->written, HasSubstr(R"("inexact":true)"));
+}
+
+// The id before each event of what was written; "-" for one without.
+std::vector<std::string> EventIds(const std::string& written) {
+  std::vector<std::string> ids;
+  for (absl::string_view event : absl::StrSplit(written, "\n\n", absl::SkipEmpty())) {
+    ids.push_back(absl::ConsumePrefix(&event, "id: ") ? std::string(event.substr(0, event.find('\n'))) : "-");
+  }
+  return ids;
+}
+
+TEST(Answer, EventIdsSayHowFarTheClientHasIt) {
+  AnswerAt at(true);
+  at.answer->IdentifyEvents({.root = {1, 2}, .choices = std::vector<ChoiceMark>(1)});
+  at.answer->SetHolders(0, {7, 8});
+  at.answer->Reached(0, 3);
+  EXPECT_TRUE(at.answer->Add(0, {.text = "a"}));
+  EXPECT_TRUE(at.answer->Finish(0, {.text = "b"}, "stop"));
+  at.answer->Complete({});
+  const std::vector<std::string> ids = EventIds(at.exchange->written);
+  ASSERT_EQ(ids.size(), 3u);
+  EXPECT_EQ(ids[2], "-") << "[DONE]";
+  using Phase = ChoiceMark::Phase;
+  EXPECT_EQ(DecodeEventId(ids[0])->choices[0], (ChoiceMark{Phase::kOpened, 3, {7, 8}}));
+  EXPECT_EQ(DecodeEventId(ids[1])->choices[0], (ChoiceMark{Phase::kFinished, 3, {7, 8}}));
+}
+
+TEST(Answer, WhatTheClientHasIsNotSentAgain) {
+  AnswerAt at(true);
+  at.answer->IdentifyEvents({.root = {1, 2}, .choices = {{.phase = ChoiceMark::Phase::kFinished}}});
+  EXPECT_TRUE(at.answer->Finish(0, {.text = "b"}, "stop"));
+  EXPECT_EQ(at.exchange->written, "");
+  at.answer->Complete({});
+  EXPECT_TRUE(at.exchange->streaming);
+  EXPECT_EQ(at.exchange->written, "data: [DONE]\n\n");
 }
 
 }  // namespace

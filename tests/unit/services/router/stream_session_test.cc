@@ -95,5 +95,25 @@ TEST(StreamSession, EventsAfterTheEndDoNothing) {
   EXPECT_EQ(at.session.counts().handoff, kUnknown);
 }
 
+TEST(StreamSession, GoesOnAfterWhatAnEarlierClaimEmitted) {
+  const auto session = [](std::vector<TokenId> emitted) {
+    return StreamSession({}, {.stream = {3, 3},
+                              .claim = 70000,
+                              .max_tokens = 3,
+                              .stop_tokens = {kEos},
+                              .emitted = std::move(emitted)});
+  };
+  StreamSession goes_on = session({40, 41});
+  EXPECT_EQ(Words(goes_on.Start(kStart)), "place1-0");
+  const Attempt attempt{70000, 1};
+  const SessionActions placed = goes_on.Placed(attempt, Placement{.decode = kDecodeRank}, kStart);
+  ASSERT_EQ(Words(placed), "decode1");
+  EXPECT_EQ(std::get<OpenDecode>(placed[0]).emitted, (std::vector<TokenId>{40, 41}));
+  goes_on.DecodeAccepted(attempt, kEpoch, 0, kStart);
+  EXPECT_EQ(Words(goes_on.DecodeToken(attempt, Token(2, 42), kStart)), "emit42");
+  EXPECT_EQ(Words(session({40, kEos}).Start(kStart)), "finish1") << "it was over";
+  EXPECT_EQ(Words(session({40, 41, 42}).Start(kStart)), "finish3");
+}
+
 }  // namespace
 }  // namespace baton::router
