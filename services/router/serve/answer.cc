@@ -34,8 +34,21 @@ Answer::Answer(std::shared_ptr<HttpExchange> exchange, AnswerFormat format, cons
       kind_(request.kind),
       stream_(request.stream),
       include_usage_(request.include_usage),
+      names_workers_(request.return_token_ids),
       results_(choices),
-      role_sent_(choices, false) {}
+      role_sent_(choices, false),
+      workers_(choices),
+      workers_told_(choices) {}
+
+void Answer::SetWorkers(uint32_t choice, std::string workers) {
+  if (!workers.empty()) workers_[choice] = std::move(workers);
+}
+
+std::string Answer::WorkersComment(uint32_t choice) {
+  if (!names_workers_ || workers_[choice] == workers_told_[choice]) return "";
+  workers_told_[choice] = workers_[choice];
+  return absl::StrCat(": baton-workers ", choice, " ", workers_[choice], "\n");
+}
 
 bool Answer::Add(uint32_t choice, TextPiece piece) {
   if (piece.empty()) return true;
@@ -81,11 +94,17 @@ void Answer::Reached(uint32_t choice, uint32_t tokens) {
 }
 
 HttpHeaders Answer::Headers() const {
-  return format_.inexact() ? HttpHeaders{{"Baton-Inexact", "true"}} : HttpHeaders{};
+  HttpHeaders headers;
+  if (format_.inexact()) headers.emplace_back("Baton-Inexact", "true");
+  if (names_workers_ && !workers_[0].empty()) headers.emplace_back("Baton-Workers", workers_[0]);
+  return headers;
 }
 
 void Answer::Start() {
-  if (!started_) exchange_->StartStream("text/event-stream; charset=utf-8", Headers());
+  if (!started_) {
+    exchange_->StartStream("text/event-stream; charset=utf-8", Headers());
+    workers_told_[0] = workers_[0];
+  }
   started_ = true;
 }
 
@@ -95,6 +114,7 @@ bool Answer::Send(uint32_t choice, const TextPiece& piece, absl::string_view rea
   std::string events;
   if (kind_ == ApiKind::kChat && !role_sent_[choice]) events = format_.RoleEvent(choice);
   role_sent_[choice] = true;
+  events += WorkersComment(choice);
   if (id_) {
     id_->choices[choice].phase = phase;
     id_->choices[choice].tokens = reached_[choice];

@@ -28,6 +28,9 @@ class Answer {
   // Other workers than these alone would say otherwise (docs/exactness.md): what is sent from now on says so,
   // and the header if it is still to come.
   void MarkInexact() { format_.set_inexact(); }
+  // Which workers serve the choice: "prefill-0, decode-1". Told to those who ask for token ids: in the header
+  // Baton-Workers, or, of what is not known or changes after that, in a comment before the next event.
+  void SetWorkers(uint32_t choice, std::string workers);
   // Events carry ids from now on, by which any router can go on after them. If `id` says that the client has
   // parts of the answer, these are not sent again.
   void IdentifyEvents(EventId id);
@@ -47,6 +50,7 @@ class Answer {
 
  private:
   HttpHeaders Headers() const;
+  std::string WorkersComment(uint32_t choice);
   bool Send(uint32_t choice, const TextPiece& piece, absl::string_view reason, ChoiceMark::Phase phase);
   void Start();
 
@@ -55,12 +59,14 @@ class Answer {
   const ApiKind kind_;
   const bool stream_;
   const bool include_usage_;
+  const bool names_workers_;
   bool started_ = false;
   uint64_t held_bytes_ = 0;
   std::vector<ChoiceResult> results_;
   std::vector<bool> role_sent_;
-  std::optional<EventId> id_;      // of the last event
-  std::vector<uint32_t> reached_;  // tokens of each choice
+  std::vector<std::string> workers_, workers_told_;  // of each choice
+  std::optional<EventId> id_;                        // of the last event
+  std::vector<uint32_t> reached_;                    // tokens of each choice
 };
 
 }  // namespace baton::router

@@ -166,6 +166,7 @@ void Completion::Show(uint32_t index, const StreamToken& token) {
   TextPiece piece = choice.text.Append(token);
   if (choice.tokens <= choice.seen) piece = {};
   answer_->SetHolders(index, choice.driver->holders());
+  if (request_.return_token_ids) answer_->SetWorkers(index, choice.driver->workers());
   answer_->Reached(index, static_cast<uint32_t>(choice.tokens));
   if (!answer_->Add(index, std::move(piece))) return TooSlow();
   if (answer_->held_bytes() > context_.max_answer_bytes) {

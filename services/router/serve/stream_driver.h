@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/clock.h"
 #include "services/router/policy/stream_session.h"
 #include "services/router/registry/registry.h"
@@ -72,6 +73,11 @@ class StreamDriver final : public MovableStream, public std::enable_shared_from_
   // Of the last placement.
   const std::string& fingerprint() const { return fingerprint_; }
   bool inexact() const { return inexact_; }  // its two workers compute other numbers
+  // "prefill-0, decode-1": where it is placed now; empty: nowhere.
+  std::string workers() const {
+    return absl::StrCat(placed_.prefill ? placed_.prefill->worker_name + ", " : "",
+                        placed_.decode.worker_name);
+  }
   // HolderTags of the workers that keep its record.
   std::array<uint32_t, 2> holders() const;
 

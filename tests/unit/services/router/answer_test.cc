@@ -41,8 +41,8 @@ class RecordedExchange final : public HttpExchange {
 };
 
 struct AnswerAt {
-  explicit AnswerAt(bool stream) {
-    const ApiRequest request{.kind = ApiKind::kCompletion, .stream = stream};
+  explicit AnswerAt(bool stream, bool token_ids = false) {
+    const ApiRequest request{.kind = ApiKind::kCompletion, .stream = stream, .return_token_ids = token_ids};
     answer = std::make_unique<Answer>(
         exchange, AnswerFormat(request.kind, "id", 0, "m", /*logprobs=*/false, /*usage_in_stream=*/false),
         request, 1);
@@ -103,6 +103,28 @@ TEST(Answer, AnInexactAnswerSaysSoInItsHeaderAndBody) {
   late.answer->MarkInexact();
   EXPECT_TRUE(late.answer->Finish(0, {}, "stop"));
   EXPECT_THAT(late.exchange->written, HasSubstr(R"("inexact":true)"));
+}
+
+TEST(Answer, WorkersAreNamedToThoseWhoAskForTokenIds) {
+  AnswerAt stream(true, true);
+  stream.answer->SetWorkers(0, "prefill-0, decode-0");
+  EXPECT_TRUE(stream.answer->Add(0, {.text = "a"}));
+  const HttpHeaders named = {{"Baton-Workers", "prefill-0, decode-0"}};
+  EXPECT_EQ(stream.exchange->headers, named);
+  stream.answer->SetWorkers(0, "prefill-0, decode-0");
+  stream.answer->SetWorkers(0, "");
+  EXPECT_TRUE(stream.answer->Add(0, {.text = "b"}));
+  EXPECT_EQ(stream.exchange->written.find("baton-workers"), std::string::npos);
+  stream.answer->SetWorkers(0, "decode-1");
+  EXPECT_TRUE(stream.answer->Add(0, {.text = "c"}));
+  EXPECT_TRUE(stream.answer->Add(0, {.text = "d"}));
+  const size_t comment = stream.exchange->written.find(": baton-workers 0 decode-1\n");
+  EXPECT_NE(comment, std::string::npos);
+  EXPECT_EQ(stream.exchange->written.rfind("baton-workers"), comment + 2) << "once";
+  AnswerAt unasked(true);
+  unasked.answer->SetWorkers(0, "decode-0");
+  EXPECT_TRUE(unasked.answer->Add(0, {.text = "a"}));
+  EXPECT_TRUE(unasked.exchange->headers.empty());
 }
 
 // The id before each event of what was written; "-" for one without.
