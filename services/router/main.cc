@@ -39,12 +39,26 @@ ABSL_FLAG(uint64_t, max_body_bytes, 4u << 20, "largest request body");
 ABSL_FLAG(uint32_t, max_header_bytes, 16u << 10, "largest request header");
 ABSL_FLAG(uint32_t, max_prompt_tokens, 1u << 20, "longest prompt; the model's context bounds it too");
 ABSL_FLAG(uint32_t, max_connections, 1024, "client connections; further ones are answered 503");
-ABSL_FLAG(uint64_t, max_inflight, 256, "requests worked on at once");
-ABSL_FLAG(uint64_t, max_inflight_tokens, 1u << 20,
-          "tokens of those: prompt, and max_tokens of the answer or 256 if it is not given");
-ABSL_FLAG(uint64_t, max_queue, 256, "requests waiting for a place; further ones are answered 429");
+ABSL_FLAG(uint64_t, max_inflight, 256,
+          "requests worked on at once; with an SLO the most, and fewer as it needs");
+ABSL_FLAG(
+    uint64_t, max_inflight_tokens, 1u << 20,
+    "tokens of those: prompt, and max_tokens of the answer, but no more than twice what answers lately had");
+ABSL_FLAG(uint64_t, max_queue, 256,
+          "requests of a priority waiting for a place; further ones are answered 429");
 ABSL_FLAG(uint64_t, max_queue_tokens, 1u << 20, "tokens of those");
 ABSL_FLAG(absl::Duration, max_queue_time, absl::Seconds(30), "longest wait for a place");
+ABSL_FLAG(absl::Duration, ttft_slo, absl::InfiniteDuration(),
+          "promised time to the first token: requests that would miss it are answered 429 at once");
+ABSL_FLAG(absl::Duration, itl_slo, absl::InfiniteDuration(),
+          "promised mean gap between an answer's tokens: fewer requests are worked on at once to keep it");
+ABSL_FLAG(uint64_t, routers, 1,
+          "routers that serve the same clients and workers; limits are divided among them");
+ABSL_FLAG(std::string, routers_dns, "",
+          "name:port with an address for each live router, resolved again every few seconds: counts instead");
+ABSL_FLAG(
+    std::string, api_keys, "",
+    "file of API keys (./baton keys api), read again when it changes; empty: everybody may do everything");
 ABSL_FLAG(absl::Duration, request_timeout, absl::Seconds(600), "longest life of a request");
 ABSL_FLAG(absl::Duration, header_timeout, absl::Seconds(10), "time for a request's header to arrive");
 ABSL_FLAG(absl::Duration, body_timeout, absl::Seconds(30), "time for a request's body to arrive");
@@ -64,7 +78,7 @@ ABSL_FLAG(absl::Duration, silence_timeout, absl::Seconds(1),
 ABSL_FLAG(absl::Duration, no_worker_timeout, absl::Seconds(5),
           "time a request waits while no decode worker is known; then 503");
 ABSL_FLAG(absl::Duration, capacity_timeout, absl::Seconds(30),
-          "time an admitted request waits for room at a worker; then 429");
+          "time an admitted request waits for room at a worker, no longer than ttft_slo; then 429");
 ABSL_FLAG(uint32_t, max_attempts, 3, "placements of a stream that has not begun to answer");
 ABSL_FLAG(uint32_t, drain_moves, 8,
           "streams moved away from draining decode workers at a time; 0: none is moved");
@@ -116,10 +130,16 @@ absl::StatusOr<RouterConfig> ConfigFromFlags() {
   config.admission.max_queue = absl::GetFlag(FLAGS_max_queue);
   config.admission.max_queue_tokens = absl::GetFlag(FLAGS_max_queue_tokens);
   config.admission.max_queue_time = absl::GetFlag(FLAGS_max_queue_time);
+  config.admission.ttft_slo = absl::GetFlag(FLAGS_ttft_slo);
+  config.admission.itl_slo = absl::GetFlag(FLAGS_itl_slo);
+  config.routers = absl::GetFlag(FLAGS_routers);
+  config.routers_dns = absl::GetFlag(FLAGS_routers_dns);
+  config.api_keys_file = absl::GetFlag(FLAGS_api_keys);
   config.session.max_attempts = absl::GetFlag(FLAGS_max_attempts);
   config.drain_moves.max_moving = absl::GetFlag(FLAGS_drain_moves);
   config.session.no_worker_timeout = absl::GetFlag(FLAGS_no_worker_timeout);
-  config.session.capacity_timeout = absl::GetFlag(FLAGS_capacity_timeout);
+  config.session.capacity_timeout =
+      std::min(absl::GetFlag(FLAGS_capacity_timeout), absl::GetFlag(FLAGS_ttft_slo));
   config.session.accept_timeout = absl::GetFlag(FLAGS_accept_timeout);
   config.session.first_token_timeout = absl::GetFlag(FLAGS_first_token_timeout);
   config.session.stall_timeout = absl::GetFlag(FLAGS_stall_timeout);

@@ -45,21 +45,36 @@ absl::StatusOr<LoadedText> LoadText(const std::string& path) {
   return text;
 }
 
+// What the pages of all decode ranks in service hold; 0: unknown, of some or all.
+uint64_t DecodeTokens(const Registry& registry) {
+  uint64_t tokens = 0;
+  for (const RankView& rank : registry.Ranks()) {
+    if (rank.role != WorkerRole::kDecode || !rank.healthy || rank.draining) continue;
+    const uint64_t held = rank.total_pages * rank.page_tokens;
+    if (held == 0) return 0;
+    tokens += held;
+  }
+  return tokens;
+}
+
 }  // namespace
 
 struct Router::Impl {
-  Impl(const RouterConfig& config, const Clock& clock)
+  Impl(const RouterConfig& config, const Clock& clock, std::unique_ptr<ApiKeyStore> api_keys)
       : router_metrics(metrics),
-        admission(config.admission, clock),
+        admission(config.admission, clock, [this] { return DecodeTokens(registry); }),
         calls(config.calls),
         registry(config.registry, calls, clock),
-        handler(context, gate) {}
+        keys(std::move(api_keys)),
+        handler(context, *keys, gate) {}
 
   void AddGauges() {
     metrics.AddCollector([this](MetricSnapshot& snapshot) {
       const AdmissionGate::Load load = admission.load();
       snapshot.Gauge("baton_router_inflight_requests", "Admitted and not yet answered.")
           .Add(double(load.inflight));
+      snapshot.Gauge("baton_router_inflight_limit", "Requests that may be worked on at once now.")
+          .Add(double(load.limit));
       snapshot.Gauge("baton_router_queued_requests", "Waiting for admission.").Add(double(load.queued));
       snapshot.Gauge("baton_router_connections", "Open client connections.")
           .Add(server ? server->connections() : 0);
@@ -75,6 +90,7 @@ struct Router::Impl {
   // destroyed.
   void Stop() {
     discovery.reset();
+    router_count.reset();
     drain_mover.reset();
     if (server != nullptr) server->Stop(absl::ZeroDuration(), absl::ZeroDuration());
     calls.Shutdown();
@@ -91,9 +107,11 @@ struct Router::Impl {
   StreamTable streams;
   Gate gate;
   ServingContext context;
+  std::unique_ptr<ApiKeyStore> keys;
   RouterHandler handler;
   std::unique_ptr<HttpServer> server;
   std::unique_ptr<Discovery> discovery;
+  std::unique_ptr<Discovery> router_count;
   std::unique_ptr<DrainMover> drain_mover;
 };
 
@@ -108,7 +126,9 @@ absl::StatusOr<std::unique_ptr<Router>> Router::Start(const RouterConfig& config
     return absl::Status(text.status().code(), absl::StrCat("cannot use the model ", config.model_path, ": ",
                                                            text.status().message()));
   }
-  auto impl = std::make_unique<Impl>(config, clock);
+  absl::StatusOr<std::unique_ptr<ApiKeyStore>> keys = ApiKeyStore::Open(config.api_keys_file, clock);
+  if (!keys.ok()) return keys.status();
+  auto impl = std::make_unique<Impl>(config, clock, *std::move(keys));
   impl->text = *std::move(text);
   impl->model_name = config.model_name.empty() ? std::filesystem::path(config.model_path).stem().string()
                                                : config.model_name;
@@ -138,6 +158,16 @@ absl::StatusOr<std::unique_ptr<Router>> Router::Start(const RouterConfig& config
         raw->registry.SetEndpoints(endpoints);
       },
       [](const absl::Status& status) { spdlog::warn("{}", std::string(status.message())); });
+  impl->admission.SetRouters(config.routers);
+  if (!config.routers_dns.empty()) {
+    impl->router_count = std::make_unique<Discovery>(
+        DiscoveryConfig{.dns_name = config.routers_dns},
+        [raw = impl.get()](const std::vector<std::string>& endpoints) {
+          spdlog::info("{} routers are alive", endpoints.size());
+          raw->admission.SetRouters(endpoints.size());
+        },
+        [](const absl::Status& status) { spdlog::warn("{}", std::string(status.message())); });
+  }
   return std::unique_ptr<Router>(new Router(std::move(impl)));
 }
 

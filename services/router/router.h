@@ -56,6 +56,9 @@ struct RouterConfig {
   RegistryConfig registry;
   WorkerCallsConfig calls;
   DiscoveryConfig discovery;
+  uint64_t routers = 1;       // alive, this one included; they share rate limits and capacity
+  std::string routers_dns;    // host:port with an address for each; empty: `routers`, always
+  std::string api_keys_file;  // common/api_keys.h; empty: everybody may do everything
   DrainMovesConfig drain_moves;
 };
 

@@ -113,7 +113,8 @@ void SimRouter::OnRequest(Client* client) {
   stream.ticket = life_->next_ticket++;
   life_->tickets[stream.ticket] = request.stream;
   const uint64_t tokens = request.spec.tokens.size() + request.spec.max_tokens;
-  const auto decision = life_->admission.Arrive(stream.ticket, tokens, spec.deadline, Now());
+  const auto decision =
+      life_->admission.Arrive(stream.ticket, {.tokens = tokens, .deadline = spec.deadline}, Now());
   switch (decision.answer) {
     case router::AdmissionAnswer::kAdmitted:
       context_.coverage->Hit("admission/admitted");

@@ -173,6 +173,7 @@ void Connection::Dispatch() {
   const auto target = message.target();
   request.path = std::string(target.substr(0, target.find('?')));
   request.content_type = std::string(message[http::field::content_type]);
+  request.authorization = std::string(message[http::field::authorization]);
   request.last_event_id = std::string(message["Last-Event-ID"]);
   request.has_length = message.has_content_length() || message.chunked();
   keep_alive_ = message.keep_alive();

@@ -35,6 +35,7 @@ struct HttpRequest {
   std::string method;
   std::string path;  // of the target, without its query
   std::string content_type;
+  std::string authorization;  // the header's value; a secret: for no log
   std::string last_event_id;  // as given by a client that comes back for a stream; empty: none
   bool has_length = false;    // a Content-Length or chunked body was announced
   std::string body;

@@ -11,7 +11,11 @@ namespace baton::router {
 namespace {
 
 constexpr absl::Duration kQueueCheck = absl::Seconds(1);
-constexpr uint64_t kExpectedAnswer = 256;  // tokens that admission counts for an answer of no stated length
+
+// As without tenants for those that have none; else nobody can name another's.
+std::string TenantSalt(const std::string& tenant, const std::string& salt) {
+  return tenant.empty() ? salt : absl::StrCat(tenant, absl::string_view("\0", 1), salt);
+}
 
 const char* FinishReason(const TextAssembler& text, StreamFinish finish) {
   return finish == StreamFinish::kLength && !text.stopped() ? "length" : "stop";
@@ -19,20 +23,23 @@ const char* FinishReason(const TextAssembler& text, StreamFinish finish) {
 
 }  // namespace
 
-void Completion::Serve(const ServingContext& context, ApiKind kind, std::string body,
+void Completion::Serve(const ServingContext& context, Caller caller, ApiKind kind, std::string body,
                        std::shared_ptr<HttpExchange> exchange, Gate::Pass pass) {
-  std::make_shared<Completion>(context, std::move(exchange), std::move(pass))->Begin(kind, body);
+  std::make_shared<Completion>(context, std::move(caller), std::move(exchange), std::move(pass))
+      ->Begin(kind, body);
 }
 
-Completion::Completion(const ServingContext& context, std::shared_ptr<HttpExchange> exchange, Gate::Pass pass)
+Completion::Completion(const ServingContext& context, Caller caller, std::shared_ptr<HttpExchange> exchange,
+                       Gate::Pass pass)
     : context_(context),
+      caller_(std::move(caller)),
       exchange_(std::move(exchange)),
       pass_(std::move(pass)),
       arrival_(context.cluster.clock->Now()),
       deadline_(arrival_ + context.request_timeout) {}
 
 Completion::~Completion() {
-  if (ticket_) context_.admission->Leave(*ticket_);
+  LeaveAdmission();
 }
 
 void Completion::Begin(ApiKind kind, const std::string& body) {
@@ -71,35 +78,6 @@ std::optional<ApiError> Completion::Prepare(ApiKind kind, const std::string& bod
   return TokenizeRequest(context_.text, limits, request_, tokens_);
 }
 
-// --- admission ---
-
-void Completion::Admit() {
-  const uint64_t answer = request_.max_tokens.value_or(kExpectedAnswer);
-  const uint64_t cost = (tokens_.prompt_tokens + answer * tokens_.prompts.size()) * request_.n;
-  auto entered = context_.admission->Arrive(cost, deadline_,
-                                            [weak = weak_from_this(), exchange = exchange_](bool admitted) {
-                                              exchange->Post([weak, admitted] {
-                                                if (auto self = weak.lock()) self->Settled(admitted);
-                                              });
-                                            });
-  if (entered.decision.answer == AdmissionAnswer::kRejected) {
-    ApiError error = ErrorForHttpStatus(429, "the server is at its limit of requests; try again later");
-    error.retry_after_s = static_cast<int>(absl::ToInt64Seconds(entered.decision.retry_after));
-    return Fail(error);
-  }
-  ticket_ = entered.ticket;
-  if (entered.decision.answer == AdmissionAnswer::kAdmitted) return StartStreams();
-  SetAlarm();
-}
-
-void Completion::Settled(bool admitted) {
-  if (over_ || running_) return;
-  if (admitted) return StartStreams();
-  ApiError error = ErrorForHttpStatus(429, "the request waited too long for a place; try again later");
-  error.retry_after_s = static_cast<int>(absl::ToInt64Seconds(context_.admission->RetryAfter()));
-  Fail(error);
-}
-
 // --- streams ---
 
 GenerateSpec Completion::SpecFor(size_t prompt, uint32_t choice) const {
@@ -111,9 +89,9 @@ GenerateSpec Completion::SpecFor(size_t prompt, uint32_t choice) const {
                     .stop_tokens = request_.stop_token_ids,
                     .ignore_eos = request_.ignore_eos && request_.stop_token_ids.empty(),
                     .top_logprobs = request_.top_logprobs,
-                    .cache_salt = CacheSalt(request_.cache_salt),
+                    .cache_salt = CacheSalt(TenantSalt(caller_.tenant, request_.cache_salt)),
                     .card = card_,
-                    .principal = principal_};
+                    .principal = caller_.id};
   spec.sampling.seed = seed_;
   spec.sampling.choice_index = choice;
   if (request_.ignore_eos) return spec;
@@ -150,6 +128,7 @@ void Completion::OnStreamToken(uint32_t index, const StreamToken& token) {
   const MonoTime now = Now();
   if (choice.tokens == 0) {
     context_.metrics->FirstToken(now - arrival_);
+    if (ticket_) context_.admission->FirstToken(*ticket_);
   } else {
     context_.metrics->NextToken(now - choice.last_token);
   }
@@ -235,8 +214,7 @@ void Completion::TooSlow() {
 void Completion::Over() {
   over_ = true;
   EndAll(&StreamDriver::ClientGone);
-  if (ticket_) context_.admission->Leave(*ticket_);
-  ticket_.reset();
+  LeaveAdmission();
 }
 
 void Completion::EndAll(void (StreamDriver::*how)()) {

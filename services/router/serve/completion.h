@@ -17,6 +17,7 @@
 #include "services/router/openai/parse.h"
 #include "services/router/serve/admission_gate.h"
 #include "services/router/serve/answer.h"
+#include "services/router/serve/caller.h"
 #include "services/router/serve/prompts.h"
 #include "services/router/serve/resume_plan.h"
 #include "services/router/serve/router_metrics.h"
@@ -43,14 +44,15 @@ struct ServingContext {
 class Completion final : public StreamListener, public std::enable_shared_from_this<Completion> {
  public:
   // Answers `exchange`, now or later. `pass` is held until then.
-  static void Serve(const ServingContext& context, ApiKind kind, std::string body,
+  static void Serve(const ServingContext& context, Caller caller, ApiKind kind, std::string body,
                     std::shared_ptr<HttpExchange> exchange, Gate::Pass pass);
 
-  // Goes on with an answer of `principal` that this router or another one began.
-  static void Resume(const ServingContext& context, ResumedAnswer resumed, Id128 principal,
+  // Goes on with an answer of `caller` that this router or another one began.
+  static void Resume(const ServingContext& context, Caller caller, ResumedAnswer resumed,
                      std::shared_ptr<HttpExchange> exchange, Gate::Pass pass);
 
-  Completion(const ServingContext& context, std::shared_ptr<HttpExchange> exchange, Gate::Pass pass);
+  Completion(const ServingContext& context, Caller caller, std::shared_ptr<HttpExchange> exchange,
+             Gate::Pass pass);
   ~Completion() override;
 
   void OnStreamToken(uint32_t choice, const StreamToken& token) override;
@@ -71,6 +73,7 @@ class Completion final : public StreamListener, public std::enable_shared_from_t
   std::optional<ApiError> Prepare(ApiKind kind, const std::string& body);
   void Admit();
   void Settled(bool admitted);
+  void LeaveAdmission();
   void StartStreams();
   GenerateSpec SpecFor(size_t prompt, uint32_t choice) const;
   void AddChoice(GenerateSpec spec, StreamStart start);
@@ -91,6 +94,7 @@ class Completion final : public StreamListener, public std::enable_shared_from_t
   MonoTime Now() const { return context_.cluster.clock->Now(); }
 
   const ServingContext& context_;
+  const Caller caller_;
   const std::shared_ptr<HttpExchange> exchange_;
   Gate::Pass pass_;
   const MonoTime arrival_;
@@ -101,7 +105,6 @@ class Completion final : public StreamListener, public std::enable_shared_from_t
   std::unique_ptr<Answer> answer_;
   std::vector<std::unique_ptr<Choice>> choices_;
   uint64_t seed_ = 0;
-  Id128 principal_;
   std::optional<Id128> root_;  // of the events' ids
   std::string card_;
   std::optional<ResumedAnswer> resumed_;

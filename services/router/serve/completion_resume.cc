@@ -21,11 +21,10 @@ void Completion::Identify(const std::string& answer_id, int64_t created) {
                       .prompt_tokens = tokens_.prompt_tokens});
 }
 
-void Completion::Resume(const ServingContext& context, ResumedAnswer resumed, Id128 principal,
+void Completion::Resume(const ServingContext& context, Caller caller, ResumedAnswer resumed,
                         std::shared_ptr<HttpExchange> exchange, Gate::Pass pass) {
-  auto self = std::make_shared<Completion>(context, std::move(exchange), std::move(pass));
-  self->principal_ = principal;
-  self->Continue(std::move(resumed));
+  std::make_shared<Completion>(context, std::move(caller), std::move(exchange), std::move(pass))
+      ->Continue(std::move(resumed));
 }
 
 // As if the request had come again, but for what the client has of its answer.

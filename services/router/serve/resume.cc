@@ -13,19 +13,19 @@ constexpr char kUnknown[] = "no stream is known by this event id, or it is no lo
 
 }  // namespace
 
-void Resumption::Serve(const ServingContext& context, const std::string& event_id, Id128 principal,
+void Resumption::Serve(const ServingContext& context, const std::string& event_id, Caller caller,
                        std::shared_ptr<HttpExchange> exchange, Gate::Pass pass) {
   std::optional<EventId> id = DecodeEventId(event_id);
-  auto self = std::make_shared<Resumption>(context, id ? *std::move(id) : EventId(), principal,
+  auto self = std::make_shared<Resumption>(context, id ? *std::move(id) : EventId(), std::move(caller),
                                            std::move(exchange), std::move(pass));
   self->Begin();
 }
 
-Resumption::Resumption(const ServingContext& context, EventId id, Id128 principal,
+Resumption::Resumption(const ServingContext& context, EventId id, Caller caller,
                        std::shared_ptr<HttpExchange> exchange, Gate::Pass pass)
     : context_(context),
       id_(std::move(id)),
-      principal_(principal),
+      caller_(std::move(caller)),
       exchange_(std::move(exchange)),
       pass_(std::move(pass)),
       searches_(id_.choices.size()) {}
@@ -56,7 +56,7 @@ void Resumption::Ask(uint32_t choice, bool named_only) {
     if (search.asked.size() >= kMostAsked || !search.asked.insert(worker.worker).second) continue;
     ++search.unanswered;
     calls_.push_back(context_.cluster.calls->Record(
-        endpoint, ChoiceStream(id_.root, choice), principal_, kAskTime,
+        endpoint, ChoiceStream(id_.root, choice), caller_.id, kAskTime,
         [weak = weak_from_this(), exchange = exchange_, choice, number = worker.worker,
          fingerprint = worker.facts.fingerprint](RecordReply reply) {
           exchange->Post([weak, choice, number, fingerprint, reply = std::move(reply)]() mutable {
@@ -102,7 +102,7 @@ void Resumption::GoOn() {
   resumed.id.claim = *next;
   resumed.card = *std::move(card);
   const auto self = shared_from_this();  // the close callback is another's from now on
-  Completion::Resume(context_, std::move(resumed), principal_, exchange_, std::move(pass_));
+  Completion::Resume(context_, caller_, std::move(resumed), exchange_, std::move(pass_));
 }
 
 void Resumption::Refuse(int status, const char* message) {

@@ -4,7 +4,7 @@
 // the workers that keep the streams' records, those that the id names first, and goes on from what they know.
 //
 // Lives on its exchange's strand and is held by its close callback. Answers 404 if nobody knows the stream,
-// it is another principal's, or the id is none.
+// it is another caller's, or the id is none.
 
 #include <memory>
 #include <set>
@@ -20,11 +20,11 @@ namespace baton::router {
 
 class Resumption final : public std::enable_shared_from_this<Resumption> {
  public:
-  static void Serve(const ServingContext& context, const std::string& event_id, Id128 principal,
+  static void Serve(const ServingContext& context, const std::string& event_id, Caller caller,
                     std::shared_ptr<HttpExchange> exchange, Gate::Pass pass);
 
-  Resumption(const ServingContext& context, EventId id, Id128 principal,
-             std::shared_ptr<HttpExchange> exchange, Gate::Pass pass);
+  Resumption(const ServingContext& context, EventId id, Caller caller, std::shared_ptr<HttpExchange> exchange,
+             Gate::Pass pass);
 
  private:
   struct Search {
@@ -44,7 +44,7 @@ class Resumption final : public std::enable_shared_from_this<Resumption> {
 
   const ServingContext& context_;
   EventId id_;
-  const Id128 principal_;
+  const Caller caller_;
   const std::shared_ptr<HttpExchange> exchange_;
   Gate::Pass pass_;
   std::vector<std::pair<std::string, WorkerState>> workers_;

@@ -12,6 +12,8 @@
 namespace baton::router {
 namespace {
 
+constexpr absl::string_view kApi = "/v1/";
+constexpr absl::string_view kAdmin = "/baton/";
 constexpr absl::string_view kModels = "/v1/models";
 constexpr absl::string_view kStreams = "/v1/streams/";
 constexpr absl::string_view kMigrate = "/baton/migrate";
@@ -32,19 +34,44 @@ HttpResponse NotAllowed(const char* allowed) {
   return response;
 }
 
+HttpResponse NotLetIn(int status) {
+  ApiError error =
+      ErrorForHttpStatus(status, status == 401 ? "a valid API key is needed: Authorization: Bearer KEY"
+                                               : "this needs an admin's API key");
+  error.code = status == 401 ? "invalid_api_key" : "not_permitted";
+  HttpResponse response = ErrorToHttp(error);
+  if (status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  return response;
+}
+
 }  // namespace
 
 void RouterHandler::Handle(HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
+  const bool admin = absl::StartsWith(request.path, kAdmin);
+  if (!admin && !absl::StartsWith(request.path, kApi))
+    return Route({}, std::move(request), std::move(exchange));
+  std::optional<Caller> caller = keys_.Identify(std::exchange(request.authorization, {}));
+  if (!caller || (admin && !caller->admin)) {
+    const int status = caller ? 403 : 401;
+    context_.metrics->Answered(status);
+    return exchange->Respond(NotLetIn(status));
+  }
+  Route(*std::move(caller), std::move(request), std::move(exchange));
+}
+
+void RouterHandler::Route(Caller caller, HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
   if (IsPostPath(request.path)) {
     if (request.method != "POST") return exchange->Respond(NotAllowed("POST"));
-    if (!request.last_event_id.empty()) return Resume(request.last_event_id, std::move(exchange));
+    if (!request.last_event_id.empty())
+      return Resume(std::move(caller), request.last_event_id, std::move(exchange));
     const ApiKind kind = request.path == "/v1/completions" ? ApiKind::kCompletion : ApiKind::kChat;
-    return Serve(kind, std::move(request), std::move(exchange));
+    return Serve(std::move(caller), kind, std::move(request), std::move(exchange));
   }
   if (absl::StartsWith(request.path, kStreams)) {
     if (request.method != "GET") return exchange->Respond(NotAllowed("GET"));
     const std::string named = request.path.substr(kStreams.size());
-    return Resume(request.last_event_id.empty() ? named : request.last_event_id, std::move(exchange));
+    return Resume(std::move(caller), request.last_event_id.empty() ? named : request.last_event_id,
+                  std::move(exchange));
   }
   if (request.path == kMigrate) {
     if (request.method != "POST") return exchange->Respond(NotAllowed("POST"));
@@ -64,13 +91,15 @@ void RouterHandler::Refuse(HttpExchange& exchange, int status, absl::string_view
   exchange.Respond(std::move(response));
 }
 
-void RouterHandler::Resume(const std::string& event_id, std::shared_ptr<HttpExchange> exchange) {
+void RouterHandler::Resume(Caller caller, const std::string& event_id,
+                           std::shared_ptr<HttpExchange> exchange) {
   std::optional<Gate::Pass> pass = gate_.Enter();
   if (!pass) return Refuse(*exchange, 503, "the router is shutting down");
-  Resumption::Serve(context_, event_id, {}, std::move(exchange), *std::move(pass));
+  Resumption::Serve(context_, event_id, std::move(caller), std::move(exchange), *std::move(pass));
 }
 
-void RouterHandler::Serve(ApiKind kind, HttpRequest request, std::shared_ptr<HttpExchange> exchange) {
+void RouterHandler::Serve(Caller caller, ApiKind kind, HttpRequest request,
+                          std::shared_ptr<HttpExchange> exchange) {
   const auto refuse = [&](int status, absl::string_view message) { Refuse(*exchange, status, message); };
   std::optional<Gate::Pass> pass = gate_.Enter();
   if (!pass) return refuse(503, "the router is shutting down");
@@ -79,7 +108,8 @@ void RouterHandler::Serve(ApiKind kind, HttpRequest request, std::shared_ptr<Htt
       !absl::StartsWithIgnoreCase(request.content_type, "application/json")) {
     return refuse(415, "the Content-Type must be application/json");
   }
-  Completion::Serve(context_, kind, std::move(request.body), std::move(exchange), *std::move(pass));
+  Completion::Serve(context_, std::move(caller), kind, std::move(request.body), std::move(exchange),
+                    *std::move(pass));
 }
 
 HttpResponse RouterHandler::Ready() const {

@@ -62,7 +62,7 @@ std::string StatusJson(const std::vector<std::pair<std::string, WorkerState>>& w
   });
   return absl::StrCat(R"({"router":{"inflight":)", load.inflight, R"(,"inflight_tokens":)",
                       load.inflight_tokens, R"(,"queued":)", load.queued, R"(,"queued_tokens":)",
-                      load.queued_tokens, R"(},"workers":[)", list, "]}");
+                      load.queued_tokens, R"(,"limit":)", load.limit, R"(},"workers":[)", list, "]}");
 }
 
 }  // namespace baton::router
