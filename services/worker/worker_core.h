@@ -196,6 +196,7 @@ class WorkerCore {
   // Nobody may take it over any more.
   void Unlist(SeqId seq, Job& job);
   void TakeOver(SeqId seq, Job& job, CallId id, const ResumeCall& call, MonoTime now);
+  void Tell(CallId id, CallEvent event);
   void Retell(CallId id, const RecordedStream& record, int64_t position);
   // The end of a Fetch; `job` may be gone afterwards.
   void FinishFetch(SeqId seq, Job& job, KvOutcome outcome, std::string detail, MonoTime now);

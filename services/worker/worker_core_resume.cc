@@ -1,6 +1,7 @@
 // WorkerCore's part in streams that outlive their router: records, sequences that linger without a call, and
 // who takes them over.
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "services/worker/worker_core.h"
@@ -70,9 +71,9 @@ void WorkerCore::OnResume(CallId id, const ResumeCall& call, MonoTime now) {
   if (!known || record->finish == FinishReason::kNone)
     return Refuse(id, absl::NotFoundError("the stream does not run here any more"));
   ++counters_.resumed;
-  actions_.push_back(EmitEvent{id, DecodeAccepted{record->cached_tokens}});
+  Tell(id, DecodeAccepted{record->cached_tokens});
   Retell(id, *record, call.position);
-  actions_.push_back(EmitEvent{id, DecodeFinished{record->finish, KvOutcome::kLocal, record->inexact}});
+  Tell(id, DecodeFinished{record->finish, KvOutcome::kLocal, record->inexact});
   actions_.push_back(EndCall{id, absl::OkStatus()});
 }
 
@@ -96,7 +97,11 @@ void WorkerCore::TakeOver(SeqId seq, Job& job, CallId id, const ResumeCall& call
 
 void WorkerCore::Retell(CallId id, const RecordedStream& record, int64_t position) {
   for (size_t i = static_cast<size_t>(position); i < record.tokens.size(); ++i)
-    actions_.push_back(EmitEvent{id, record.tokens[i].token});
+    Tell(id, record.tokens[i].token);
+}
+
+void WorkerCore::Tell(CallId id, CallEvent event) {
+  actions_.push_back(EmitEvent{id, std::move(event)});
 }
 
 void WorkerCore::OnRecord(CallId id, const RecordCall& call, MonoTime) {
@@ -108,7 +113,7 @@ void WorkerCore::OnRecord(CallId id, const RecordCall& call, MonoTime) {
     found.live = job.state == State::kRunning && !job.reads_open;
     found.rank = job.rank;
   }
-  actions_.push_back(EmitEvent{id, std::move(found)});
+  Tell(id, std::move(found));
   actions_.push_back(EndCall{id, absl::OkStatus()});
 }
 
