@@ -23,8 +23,9 @@ bool IsPostPath(const std::string& path) {
 }
 
 bool IsGetPath(const std::string& path) {
-  return path == "/healthz" || path == "/readyz" || path == "/metrics" || path == "/baton/status" ||
-         path == "/baton/streams" || path == kModels || absl::StartsWith(path, absl::StrCat(kModels, "/"));
+  return path == "/healthz" || path == "/readyz" || path == "/health" || path == "/metrics" ||
+         path == "/baton/status" || path == "/baton/streams" || path == kModels ||
+         absl::StartsWith(path, absl::StrCat(kModels, "/"));
 }
 
 HttpResponse NotAllowed(const char* allowed) {
@@ -128,7 +129,7 @@ std::string RouterHandler::ModelJson() const {
 
 HttpResponse RouterHandler::Get(const std::string& path) {
   if (path == "/healthz") return {.content_type = "text/plain", .body = "ok\n"};
-  if (path == "/readyz") return Ready();
+  if (path == "/readyz" || path == "/health") return Ready();  // /health: what clients of other servers ask
   if (path == "/metrics")
     return {.content_type = "text/plain; version=0.0.4", .body = context_.metrics->Text()};
   if (path == "/baton/status") {

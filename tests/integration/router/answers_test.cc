@@ -164,6 +164,7 @@ TEST_F(RouterFixture, AdminPaths) {
   TestClient client(port());
   EXPECT_EQ(client.Get("/healthz").status, 200);
   EXPECT_EQ(client.Get("/readyz").status, 200);
+  EXPECT_EQ(client.Get("/health").status, 200);  // the same, as clients of other servers ask it
   EXPECT_THAT(client.Get("/v1/models").body, HasSubstr(R"("id":"tiny","object":"model")"));
   EXPECT_EQ(client.Get("/v1/models/tiny").status, 200);
   EXPECT_EQ(client.Get("/v1/models/other").status, 404);
