@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "tools/ctl/api_key_commands.h"
 #include "tools/ctl/commands.h"
 #include "tools/ctl/keys.h"
 #include "tools/ctl/supervisor.h"
@@ -79,6 +80,11 @@ int Main(const std::vector<std::string>& words) {
     return RunParsed(command, ParseLogs(rest), [&](const LogsOptions& logs) { return Logs(here, logs); });
   if (command == "chat")
     return RunParsed(command, ParseChat(rest), [&](const ChatOptions& chat) { return Chat(here, chat); });
+  if (command == "keys" && !rest.empty() && rest[0] == "api")
+    return RunParsed(command, ParseApiKeys(rest.subspan(1)), [&](const ApiKeysOptions& keys) {
+      const absl::Status done = ChangeApiKeys(keys);
+      return done.ok() ? 0 : Fail(std::string(done.message()));
+    });
   if (command == "keys")
     return RunParsed(command, ParseKeys(rest), [&](const KeysOptions& keys) {
       const absl::Status done = Keys(here, keys);
