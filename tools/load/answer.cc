@@ -3,11 +3,13 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace baton::load {
 namespace {
 
 constexpr size_t kMostErrorBody = 64 << 10;
+constexpr size_t kMostWorkers = 100;
 
 }  // namespace
 
@@ -33,22 +35,37 @@ Answer::Step Answer::Add(absl::string_view bytes, MonoTime now) {
   if (ended_) return step;
   const absl::Status parsed = response_.Add(bytes, body_);
   record_.http_status = response_.status();
+  if (record_.workers.empty() && !response_.workers().empty()) record_.workers = {response_.workers()};
   if (!parsed.ok()) {
     End(Outcome::kMidStream, parsed.message(), now);
   } else if (response_.status() == 200) {
-    const absl::Status cut = events_.Add(body_, [&](absl::string_view data) {
+    const auto take = [&](absl::string_view data) {
       TakeEvent(data, now, step);
+      CancelIfDue(now);
       return !ended_;
-    });
+    };
+    const absl::Status cut =
+        events_.Add(body_, take, [this](absl::string_view comment) { TakeComment(comment); });
     body_.clear();
     if (!cut.ok()) End(Outcome::kMidStream, cut.message(), now);
     if (response_.done()) EndOfBody(now);
   } else if (response_.done() || body_.size() > kMostErrorBody) {
     TakeError(now);
   }
-  if (request_.cancel_after >= 0 && arrived_ >= request_.cancel_after) End(Outcome::kCancelled, "", now);
+  CancelIfDue(now);
   step.ended = ended_;
   return step;
+}
+
+void Answer::CancelIfDue(MonoTime now) {
+  if (request_.cancel_after >= 0 && arrived_ >= request_.cancel_after) End(Outcome::kCancelled, "", now);
+}
+
+// "baton-workers 0 prefill-0, decode-1": whoever serves the choice from here on.
+void Answer::TakeComment(absl::string_view comment) {
+  if (!absl::ConsumePrefix(&comment, "baton-workers ") || record_.workers.size() == kMostWorkers) return;
+  comment.remove_prefix(std::min(comment.find(' ') + 1, comment.size()));
+  record_.workers.emplace_back(comment);
 }
 
 void Answer::TakeEvent(absl::string_view data, MonoTime now, Step& step) {

@@ -32,6 +32,8 @@ class Answer {
  private:
   void TakeEvent(absl::string_view data, MonoTime now, Step& step);
   void TakeError(MonoTime now);
+  void CancelIfDue(MonoTime now);
+  void TakeComment(absl::string_view comment);
   void EndOfBody(MonoTime now);
 
   const PlannedRequest& request_;

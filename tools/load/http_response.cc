@@ -42,6 +42,8 @@ absl::Status HttpResponseParser::ReadHead() {
     } else if (absl::EqualsIgnoreCase(header[0], "content-length") && state_ != State::kChunkSize) {
       if (!absl::SimpleAtoi(value, &left_)) return NotHttp("its length");
       state_ = left_ == 0 ? State::kDone : State::kLength;
+    } else if (absl::EqualsIgnoreCase(header[0], "baton-workers")) {
+      workers_ = std::string(value);
     }
   }
   return absl::OkStatus();
@@ -109,7 +111,8 @@ absl::Status HttpResponseParser::Close() {
                 : absl::UnavailableError("the connection was closed before the answer's end");
 }
 
-absl::Status EventLines::Add(absl::string_view body, const std::function<bool(absl::string_view)>& on_data) {
+absl::Status EventLines::Add(absl::string_view body, const std::function<bool(absl::string_view)>& on_data,
+                             const std::function<void(absl::string_view)>& on_comment) {
   while (!body.empty()) {
     const size_t end = body.find('\n');
     if (end == absl::string_view::npos || !line_.empty()) {
@@ -120,6 +123,7 @@ absl::Status EventLines::Add(absl::string_view body, const std::function<bool(ab
     absl::string_view line = line_.empty() ? body.substr(0, end) : absl::string_view(line_);
     body.remove_prefix(end + 1);
     line = absl::StripSuffix(line, "\r");
+    if (absl::ConsumePrefix(&line, ":")) on_comment(absl::StripPrefix(line, " "));
     const bool go_on = !absl::ConsumePrefix(&line, "data:") || on_data(absl::StripPrefix(line, " "));
     line_.clear();
     if (!go_on) return absl::OkStatus();

@@ -24,6 +24,8 @@ class HttpResponseParser {
 
   int status() const { return status_; }  // 0 until the head is there
   bool done() const { return state_ == State::kDone; }
+  // The header Baton-Workers; empty if there is none.
+  const std::string& workers() const { return workers_; }
 
  private:
   enum class State { kHead, kLength, kChunkSize, kChunk, kChunkEnd, kTrailer, kUntilClose, kDone };
@@ -33,15 +35,17 @@ class HttpResponseParser {
 
   State state_ = State::kHead;
   int status_ = 0;
-  std::string head_, line_;
+  std::string head_, line_, workers_;
   uint64_t left_ = 0;  // of the body or chunk
 };
 
-// Cuts a body into the values of its "data:" lines; comments, event names and ids are passed over.
+// Cuts a body into the values of its "data:" lines, and comments; event names and ids are passed over.
 class EventLines {
  public:
-  // Calls `on_data` for each until it returns false. INVALID_ARGUMENT for a line over kMostLineBytes.
-  absl::Status Add(absl::string_view body, const std::function<bool(absl::string_view)>& on_data);
+  // Calls `on_data` for each value until it returns false, and `on_comment` for each comment.
+  // INVALID_ARGUMENT for a line over kMostLineBytes.
+  absl::Status Add(absl::string_view body, const std::function<bool(absl::string_view)>& on_data,
+                   const std::function<void(absl::string_view)>& on_comment);
 
  private:
   std::string line_;

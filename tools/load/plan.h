@@ -39,7 +39,7 @@ struct PlannedRequest {
   bool ignore_eos = false;
   double temperature = 0;
   uint64_t seed = 0;
-  int64_t cancel_after = -1;  // the client hangs up after so many tokens; -1: never
+  int64_t cancel_after = -1;  // the client hangs up after so many tokens, and takes no more; -1: never
   std::string tenant;         // sent as "user", if any
   int priority = 0;           // sent as "priority", unless 0
 };

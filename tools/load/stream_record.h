@@ -43,6 +43,7 @@ struct StreamRecord {
   int64_t output_tokens = 0;                          // as the server counted, or as they arrived
   std::string response_id, path, request_body, text;  // the last two only where they are kept
   std::vector<int32_t> token_ids;                     // only where they are asked for
+  std::vector<std::string> workers;  // that served it, one after the other, where the server says
 
   bool Sent() const { return sent != MonoTime(); }
 };

@@ -20,8 +20,7 @@ ClientOptions To(int port) {
   options.host = "127.0.0.1";
   options.port = std::to_string(port);
   options.style.model = "m";
-  options.stall_timeout = absl::Milliseconds(400);
-  options.drain = absl::Seconds(20);
+  options.stall_timeout = options.drain = absl::Seconds(60);  // a machine may be slow
   options.keep_bodies = true;
   return options;
 }
@@ -84,8 +83,6 @@ TEST(Client, MisbehaviourOfEachKindIsCounted) {
       {"good", Good()},
       {"bytewise", {bytes, Script::Then::kClose}},
       {"garbage", {{"220 smtp.example ESMTP\r\n"}, Script::Then::kHold}},
-      {"stall", {{GoodHead(), TokenChunk("a", 5)}, Script::Then::kHold}},
-      {"silent", {{}, Script::Then::kHold}},
       {"early", {{GoodHead(), TokenChunk("a", 5)}, Script::Then::kClose}},
       {"nothing", {{}, Script::Then::kClose}},
       {"busy", {{"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\n{}"}, Script::Then::kHold}},
@@ -98,8 +95,6 @@ TEST(Client, MisbehaviourOfEachKindIsCounted) {
   const std::pair<const char*, const char*> wanted[] = {{"good", ""},
                                                         {"bytewise", ""},
                                                         {"garbage", "mid_stream"},
-                                                        {"stall", "timeout"},
-                                                        {"silent", "timeout"},
                                                         {"early", "disconnect"},
                                                         {"nothing", "disconnect"},
                                                         {"busy", "429"},
@@ -115,24 +110,39 @@ TEST(Client, MisbehaviourOfEachKindIsCounted) {
   }
 }
 
+TEST(Client, SilenceIsATimeout) {
+  ScriptedServer server({{"stall", {{GoodHead(), TokenChunk("a", 5)}, Script::Then::kHold}},
+                         {"silent", {{}, Script::Then::kHold}}});
+  ClientOptions options = To(server.port());
+  options.stall_timeout = absl::Milliseconds(300);
+  const auto records = RunAll(options, PlanFor({"stall", "silent"}));
+  for (const auto& [index, record] : records) EXPECT_EQ(record.outcome, Outcome::kTimeout) << record.error;
+}
+
 TEST(Client, NobodyThereIsAConnectError) {
-  int port = 0;
-  { port = ScriptedServer({}).port(); }
-  EXPECT_EQ(RunAll(To(port), PlanFor({"a"})).at(0).outcome, Outcome::kConnect);
-  ClientOptions unknown = To(port);
-  unknown.host = "no-such-host.invalid";
+  const DeafPort nobody;
+  EXPECT_EQ(RunAll(To(nobody.port()), PlanFor({"a"})).at(0).outcome, Outcome::kConnect);
+  ClientOptions unknown = To(nobody.port());
+  unknown.host = std::string(300, 'x');  // longer than names can be: nobody is asked
   EXPECT_EQ(Client(unknown).Run(PlanFor({"a"}), {}, SteadyClock().Now()).code(), absl::StatusCode::kNotFound);
-  EXPECT_FALSE(AskModel(To(port)).ok());
+  EXPECT_FALSE(AskModel(To(nobody.port())).ok());
 }
 
 TEST(Client, ArrivalsDoNotWaitForAnswersAndConnectionsAreBounded) {
   ScriptedServer server({{"silent", {{}, Script::Then::kHold}}});
   ClientOptions options = To(server.port());
   options.max_connections = 6;
-  const auto records = RunAll(options, PlanFor(std::vector<std::string>(10, "silent")));
-  EXPECT_EQ(server.most_at_once(), 6u);
+  Client client(options);
   int unsent = 0;
-  for (const auto& [index, record] : records) unsent += record.error == kNoConnection;
+  Observer observer;
+  observer.on_end = [&](const StreamRecord& record) { unsent += record.error == kNoConnection; };
+  observer.on_tick = [&](MonoTime, absl::Duration, const Counters& counters) {
+    EXPECT_LE(counters.running, 6);
+    if (unsent == 4 && server.most_at_once() == 6) client.Stop();
+  };
+  const LoadPlan plan = PlanFor(std::vector<std::string>(10, "silent"));
+  ASSERT_TRUE(client.Run(plan, observer, SteadyClock().Now()).ok());
+  EXPECT_EQ(server.most_at_once(), 6u);
   EXPECT_EQ(unsent, 4);
 }
 
@@ -157,7 +167,6 @@ TEST(Client, TurnsBringTheAnswersBefore) {
 TEST(Client, StopEndsWhatRuns) {
   ScriptedServer server({{"stall", {{GoodHead(), TokenChunk("a", 5)}, Script::Then::kHold}}});
   ClientOptions options = To(server.port());
-  options.stall_timeout = absl::Seconds(100);
   LoadPlan plan = PlanFor({"stall", "stall", "stall"});
   plan.requests[2].at = absl::Seconds(50);
   plan.duration = absl::Seconds(60);
@@ -186,7 +195,6 @@ TEST(Client, StopBeforeRunSendsNothing) {
 TEST(Client, TheDrainEnds) {
   ScriptedServer server({{"silent", {{}, Script::Then::kHold}}});
   ClientOptions options = To(server.port());
-  options.stall_timeout = absl::Seconds(100);
   options.drain = absl::Milliseconds(100);
   LoadPlan plan = PlanFor({"silent"});
   plan.duration = absl::Milliseconds(100);
@@ -213,7 +221,7 @@ TEST(Client, MeasuresWhatAFakeEndpointWasSetTo) {
   EXPECT_TRUE(summary.errors.empty());
   EXPECT_EQ(fake->TakeLag().count() > 0, true);
   EXPECT_GE(*summary.spreads.at("ttft_ms").p50, 59);  // a machine may be slow, but no token comes early
-  EXPECT_GE(summary.spreads.at("tpot_ms").mean, 9);
+  EXPECT_GE(*summary.spreads.at("e2e_ms").p50, 249);
   EXPECT_EQ(summary.spreads.at("itl_ms").count, summary.completed * 19 + summary.cancelled * 4);
 }
 

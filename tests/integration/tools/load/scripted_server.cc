@@ -17,6 +17,21 @@ std::string Chunk(const std::string& data) {
   return absl::StrCat(absl::Hex(data.size()), "\r\n", data, "\r\n");
 }
 
+int NewSocket() {
+  return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+int BindAnyPort(int socket) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  if (bind(socket, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+      getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    abort();
+  return ntohs(address.sin_port);
+}
+
 // A whole request; what came of it if the client went away.
 std::string ReadRequest(int socket) {
   std::string request;
@@ -52,17 +67,11 @@ std::string GoodEnd(int tokens) {
          "0\r\n\r\n";
 }
 
+DeafPort::DeafPort() : socket_(NewSocket()), port_(BindAnyPort(socket_.get())) {}
+
 ScriptedServer::ScriptedServer(std::map<std::string, Script> scripts)
-    : scripts_(std::move(scripts)), listener_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      listen(listener_.get(), 128) != 0 ||
-      getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    abort();
-  port_ = ntohs(address.sin_port);
+    : scripts_(std::move(scripts)), listener_(NewSocket()), port_(BindAnyPort(listener_.get())) {
+  if (listen(listener_.get(), 128) != 0) abort();
   accepting_ = std::thread([this] { Accept(); });
 }
 

@@ -42,6 +42,17 @@ class ScriptedServer {
   std::thread accepting_;
 };
 
+// A port of this machine that nobody else gets and nobody listens on: connections are refused.
+class DeafPort {
+ public:
+  DeafPort();
+  int port() const { return port_; }
+
+ private:
+  FileDescriptor socket_;
+  int port_ = 0;
+};
+
 // Pieces of a good chunked answer: the head, each token, and the end with usage.
 std::string GoodHead();
 std::string TokenChunk(const std::string& text, int id, const std::string& finish = "");

@@ -144,6 +144,27 @@ TEST(Answer, TheClientHangsUpAfterSoManyTokens) {
   EXPECT_EQ(ErrorKind(answer.record()), "");
 }
 
+TEST(Answer, WhatComesWithTheLastWantedTokenIsNotTaken) {
+  PlannedRequest request;
+  request.cancel_after = 2;
+  Answer answer = Fresh(request);
+  const std::string token = Chunk(Event(kToken));
+  EXPECT_EQ(answer.Add(absl::StrCat(kHead, token, token, token), kNow).tokens, 2);
+  EXPECT_EQ(answer.record().outcome, Outcome::kCancelled);
+  EXPECT_EQ(answer.record().arrivals.size(), 2u);
+}
+
+TEST(Answer, KnowsTheWorkersThatTheServerNames) {
+  const PlannedRequest request;
+  Answer answer = Fresh(request);
+  const std::string head = "HTTP/1.1 200 OK\r\nbaton-workers: prefill-0, decode-1\r\n";
+  answer.Add(absl::StrCat(head, "Transfer-Encoding: chunked\r\n\r\n", Chunk(Event(kToken)),
+                          Chunk(": ping\n\n: baton-workers 0 decode-2\nid: 7\n" + Event(kToken))),
+             kNow);
+  EXPECT_THAT(answer.record().workers, ElementsAre("prefill-0, decode-1", "decode-2"));
+  EXPECT_EQ(answer.record().arrivals.size(), 2u);
+}
+
 TEST(Answer, TheFirstEndStays) {
   const PlannedRequest request;
   Answer answer = Fresh(request);
