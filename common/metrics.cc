@@ -3,10 +3,24 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <unistd.h>
+
+#include <fstream>
 #include <iterator>
 #include <utility>
 
 namespace baton {
+namespace {
+
+// Of this process; 0 where the kernel doesn't say.
+double ResidentBytes() {
+  std::ifstream statm("/proc/self/statm");
+  double size = 0, resident = 0;
+  statm >> size >> resident;
+  return statm ? resident * static_cast<double>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+}  // namespace
 
 MetricSnapshot& MetricSnapshot::Counter(std::string name, std::string help) {
   families_.push_back({std::move(name), std::move(help), prometheus::MetricType::Counter, {}});
@@ -58,6 +72,7 @@ void Metrics::RemoveCollector(int id) {
 std::string Metrics::Text() const {
   std::vector<prometheus::MetricFamily> families = registry_->Collect();
   MetricSnapshot snapshot;
+  snapshot.Gauge("process_resident_memory_bytes", "Resident memory size in bytes.").Add(ResidentBytes());
   {
     absl::MutexLock lock(&mutex_);
     for (const auto& [id, collector] : collectors_) collector(snapshot);

@@ -2,7 +2,8 @@
 
 // A process's metrics in Prometheus' text format 0.0.4. Two kinds: instruments that code turns (counters,
 // gauges, histograms), and collectors that are asked for a snapshot at each scrape. Names start with baton_
-// and follow https://prometheus.io/docs/practices/naming/. Thread-safe.
+// and follow https://prometheus.io/docs/practices/naming/. Every process also has the customary
+// process_resident_memory_bytes. Thread-safe.
 
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
