@@ -101,7 +101,7 @@ std::optional<Range> RangeOf(const Cell& cell, const Metric& metric) {
   }
   if (values.empty()) return std::nullopt;
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
-  return Range{MedianOf(values), *least, *most};
+  return Range{MedianOf(values), *least, *most, ConfidenceOf(values)};
 }
 
 Samples SamplesOf(const Cell& cell, const Metric& metric) {

@@ -9,6 +9,7 @@
 
 #include "absl/types/span.h"
 #include "tools/load/run_record.h"
+#include "tools/report/confidence.h"
 
 namespace baton::report {
 
@@ -34,6 +35,7 @@ struct Cell {
 
 struct Range {
   double median = 0, least = 0, most = 0;
+  std::optional<Interval> confidence;  // of the mean; none with too few repeats
 };
 
 // In the order of records, of variants as they first ran, and of rates. Points into `records`.

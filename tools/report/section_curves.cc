@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "tools/report/chart.h"
@@ -10,6 +11,12 @@ namespace {
 
 constexpr size_t kMostLines = 12;
 constexpr double kWideRange = 50;  // from here on latencies are better read on a logarithmic axis
+
+// No figure is less than 0.
+Band BandOf(double rate, const Range& range) {
+  if (!range.confidence) return {rate, range.least, range.most};
+  return {rate, std::max(range.confidence->least, 0.0), range.confidence->most};
+}
 
 // The cells of one variant of one record are a line.
 std::vector<Line> LinesOf(const View& view, const Metric& metric) {
@@ -27,7 +34,7 @@ std::vector<Line> LinesOf(const View& view, const Metric& metric) {
     const std::optional<Range> range = RangeOf(cell, metric);
     if (!range) continue;
     lines.back().points.push_back({cell.rate, range->median});
-    if (cell.repeats.size() > 1) lines.back().band.push_back({cell.rate, range->least, range->most});
+    if (cell.repeats.size() > 1) lines.back().band.push_back(BandOf(cell.rate, *range));
   }
   return lines;
 }
@@ -44,6 +51,17 @@ bool IsWide(const std::vector<Line>& lines) {
   return most > least * kWideRange;
 }
 
+// A logarithmic axis has no 0: bands end at half of the least point.
+void CutBelow(std::vector<Line>& lines) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const Line& line : lines) {
+    for (const Point& point : line.points) least = std::min(least, point.y);
+  }
+  for (Line& line : lines) {
+    for (Band& band : line.band) band.least = std::max(band.least, least / 2);
+  }
+}
+
 std::string Draw(const View& view, const Metric& metric) {
   Chart chart;
   chart.title = absl::StrCat(metric.title, metric.unit == "ms" ? "" : ", " + metric.unit);
@@ -55,7 +73,10 @@ std::string Draw(const View& view, const Metric& metric) {
   chart.x_least = chart.x_most;  // all charts over the same rates
   for (const Cell& cell : view.cells) chart.x_least = std::min(chart.x_least, cell.rate);
   chart.y_logarithmic = metric.unit == "ms" && IsWide(chart.lines);
-  if (chart.y_logarithmic) absl::StrAppend(&chart.title, " (logarithmic)");
+  if (chart.y_logarithmic) {
+    absl::StrAppend(&chart.title, " (logarithmic)");
+    CutBelow(chart.lines);
+  }
   return Draw(chart);
 }
 
@@ -67,7 +88,14 @@ std::string RepeatsOf(const View& view) {
   }
   if (most < 2) return "Lines: one run at each rate; no repeats, so no bands.";
   const std::string many = least == most ? absl::StrCat(most) : absl::StrCat(least, " to ", most);
-  return absl::StrCat("Lines: medians of ", many, " repeats. Bands: the least to the greatest of them.");
+  const char* confidence = "95% confidence intervals of the mean (Student t)";
+  const char* range = "the least to the greatest of them";
+  const std::string bands = least >= kRepeatsForConfidence ? confidence
+                            : most >= kRepeatsForConfidence
+                                ? absl::StrCat(confidence, " where there are ", kRepeatsForConfidence,
+                                               " repeats or more, else ", range)
+                                : absl::StrCat(range, ": too few for confidence");
+  return absl::StrCat("Lines: medians of ", many, " repeats. Bands: ", bands, ".");
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace baton::report {
 namespace {
 
-constexpr size_t kMostRuns = 12;
+constexpr size_t kMostRuns = 12, kMostRepeats = 6;
 
 struct Kind {
   const char* name;
@@ -30,39 +30,72 @@ struct Shared {
   std::map<std::string, double> most;
 };
 
+void Take(const load::Timeline& timeline, Shared* shared) {
+  for (const auto& [name, bins] : timeline.series) {
+    shared->seconds = std::max(shared->seconds, static_cast<double>(bins.size()) * timeline.bin_s);
+    for (const std::optional<double>& value : bins) {
+      if (value && Drawable(*value)) shared->most[name] = std::max(shared->most[name], *value);
+    }
+  }
+}
+
+// The first repeat, and those after it that can lie behind it.
+std::vector<const load::RunResult*> Shown(const Cell& cell) {
+  const load::RunResult* first = cell.repeats.front();
+  std::vector<const load::RunResult*> shown = {first};
+  for (size_t i = 1; i < cell.repeats.size() && shown.size() < kMostRepeats; ++i) {
+    if (cell.repeats[i]->timeline.bin_s == first->timeline.bin_s) shown.push_back(cell.repeats[i]);
+  }
+  return shown;
+}
+
 Shared SharedBy(const std::vector<const Cell*>& cells) {
   Shared shared;
   for (const Cell* cell : cells) {
-    const load::Timeline& timeline = cell->repeats.front()->timeline;
-    for (const auto& [name, bins] : timeline.series) {
-      shared.seconds = std::max(shared.seconds, static_cast<double>(bins.size()) * timeline.bin_s);
-      for (const std::optional<double>& value : bins) {
-        if (value && Drawable(*value)) shared.most[name] = std::max(shared.most[name], *value);
-      }
-    }
+    for (const load::RunResult* run : Shown(*cell)) Take(run->timeline, &shared);
   }
   return shared;
 }
 
+// How long streams stood still at the faults.
+std::string WaitOf(const load::RunResult& run) {
+  const auto found = run.summary.spreads.find("fault_gap_ms");
+  if (found == run.summary.spreads.end() || !found->second.max) return "";
+  const load::Spread& gaps = found->second;
+  std::string text = absl::StrCat("; ", gaps.count, " streams ran at a fault and waited at most ");
+  if (gaps.p50) absl::StrAppend(&text, FormatTick(*gaps.p50, Unit::kMs), " (p50), ");
+  if (gaps.p99) absl::StrAppend(&text, FormatTick(*gaps.p99, Unit::kMs), " (p99), ");
+  return absl::StrCat(text, FormatTick(*gaps.max, Unit::kMs));
+}
+
 std::string Draw(const View& view, const Cell& cell, const Shared& shared) {
   const load::RunResult& run = *cell.repeats.front();
-  TimelineChart chart{view.Name(cell, true), run.timeline.bin_s, shared.seconds, {}, run.marks};
+  TimelineChart chart{view.Name(cell, true) + WaitOf(run), run.timeline.bin_s, shared.seconds, {}, run.marks};
   for (const Kind& kind : kKinds) {
     const auto found = run.timeline.series.find(kind.name);
     if (found == run.timeline.series.end()) continue;
     const auto most = shared.most.find(kind.name);
     const int colour = kind.bars ? 1 : 0;
-    chart.panels.push_back(
-        {kind.title, kind.bars, colour, most == shared.most.end() ? 0 : most->second, found->second});
+    Panel& panel = chart.panels.emplace_back();
+    panel = {kind.title, kind.bars, colour, most == shared.most.end() ? 0 : most->second, found->second, {}};
+    for (const load::RunResult* other : Shown(cell)) {
+      const auto same = other->timeline.series.find(kind.name);
+      if (other != &run && same != other->timeline.series.end()) panel.others.push_back(same->second);
+    }
   }
   return Draw(chart);
 }
 
 std::string NoteOf(const View& view, size_t drawn, bool all) {
   std::string note = "Solid lines across: a fault strikes; dashed: it is over.";
-  const bool repeats = std::any_of(view.cells.begin(), view.cells.end(),
-                                   [](const Cell& cell) { return cell.repeats.size() > 1; });
-  if (repeats) absl::StrAppend(&note, " Shown: the first repeat of each.");
+  size_t most = 0;
+  for (const Cell& cell : view.cells) most = std::max(most, cell.repeats.size());
+  const bool repeats = most > 1;
+  if (repeats) {
+    absl::StrAppend(&note,
+                    " In full colour: the first repeat of each, whose faults are shown; faint: the others",
+                    most > kMostRepeats ? absl::StrCat(", up to ", kMostRepeats - 1) : "", ".");
+  }
   if (!all) absl::StrAppend(&note, " Of each variant its highest rate.");
   if (drawn > 1) absl::StrAppend(&note, " All have the same axes.");
   return note;

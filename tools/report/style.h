@@ -31,6 +31,7 @@ svg .label{stroke:var(--paper);stroke-width:3;paint-order:stroke}svg .title{font
 .grid{stroke:var(--rule)}.axis{stroke:var(--faint)}.leader{stroke:var(--rule);fill:none}
 .line{stroke:var(--c);stroke-width:2;fill:none;stroke-linejoin:round}.line.thin{stroke-width:1.4}
 .band{fill:var(--c);fill-opacity:.16;stroke:var(--c);stroke-opacity:.3;stroke-width:.7}.dot,.bar{fill:var(--c)}
+.behind{opacity:.35}.line.thin.behind{stroke-width:.8}
 .mark{stroke:var(--bad);stroke-width:1.2}.mark.end{stroke:var(--good);stroke-dasharray:3 3}
 svg .marktext{fill:var(--bad);stroke:var(--paper);stroke-width:3;paint-order:stroke}svg .marktext.end{fill:var(--good)}
 .d1{stroke-dasharray:7 4}.d2{stroke-dasharray:2 3}.d3{stroke-dasharray:9 3 2 3}

@@ -26,19 +26,13 @@ std::vector<load::Mark> InOrder(std::vector<load::Mark> marks, double seconds) {
   return marks;
 }
 
-void DrawPanel(const Panel& panel, double bin_s, const Axis& x, double top, Svg* svg) {
-  const double bottom = top + kPanelHeight;
-  const Axis y(0, RoundUp(panel.most), false, bottom, top);
-  svg->Text({kLeft, top - 5}, panel.title, "label");
-  svg->Line({kLeft, top}, {kRight, top}, "grid");
-  svg->Line({kLeft, bottom}, {kRight, bottom}, "axis");
-  svg->Text({kLeft - 6, top + 4}, FormatFigure(y.most()), "tick", "end");
-  svg->Text({kLeft - 6, bottom + 4}, "0", "tick", "end");
-  for (const std::vector<Point>& piece : Pieces(panel.bins, bin_s)) {
+void DrawBins(const std::vector<std::vector<Point>>& pieces, bool bars, double bin_s, const Axis& x,
+              const Axis& y, const std::string& look, Svg* svg) {
+  const double bottom = y.At(0);
+  for (const std::vector<Point>& piece : pieces) {
     std::vector<Point> pixels;
     for (const Point& point : piece) pixels.push_back({x.At(point.x), y.At(point.y)});
-    const std::string look = Look(panel.colour, 0);
-    if (panel.bars) {
+    if (bars) {
       const double wide = std::clamp(x.At(bin_s) - x.At(0) - 1, 1.0, 12.0);
       for (const Point& at : pixels) {
         if (at.y < bottom) svg->Rect({at.x - wide / 2, at.y}, wide, bottom - at.y, "bar " + look);
@@ -49,6 +43,21 @@ void DrawPanel(const Panel& panel, double bin_s, const Axis& x, double top, Svg*
       svg->Path(pixels, "line thin " + look);
     }
   }
+}
+
+void DrawPanel(const Panel& panel, double bin_s, const Axis& x, double top, Svg* svg) {
+  const double bottom = top + kPanelHeight;
+  const Axis y(0, RoundUp(panel.most), false, bottom, top);
+  svg->Text({kLeft, top - 5}, panel.title, "label");
+  svg->Line({kLeft, top}, {kRight, top}, "grid");
+  svg->Line({kLeft, bottom}, {kRight, bottom}, "axis");
+  svg->Text({kLeft - 6, top + 4}, FormatFigure(y.most()), "tick", "end");
+  svg->Text({kLeft - 6, bottom + 4}, "0", "tick", "end");
+  const std::string look = Look(panel.colour, 0);
+  for (const auto& bins : panel.others) {
+    DrawBins(Pieces(bins, bin_s, kMostPoints / 4), panel.bars, bin_s, x, y, look + " behind", svg);
+  }
+  DrawBins(Pieces(panel.bins, bin_s), panel.bars, bin_s, x, y, look, svg);
 }
 
 double LaneAt(const Placed& placed, double top) {

@@ -16,6 +16,7 @@ struct Panel {
   int colour = 0;
   double most = 0;  // of its axis
   std::vector<std::optional<double>> bins;
+  std::vector<std::vector<std::optional<double>>> others;  // of further repeats: faint, behind
 };
 
 struct TimelineChart {

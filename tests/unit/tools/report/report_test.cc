@@ -58,6 +58,47 @@ TEST(Cells, AreMediansOfRepeatsWithTheirRange) {
   EXPECT_DOUBLE_EQ(range->most, 120);
 }
 
+TEST(Confidence, IsStudentsOfTheMean) {
+  const std::optional<Interval> three = ConfidenceOf({9, 10, 11});
+  ASSERT_TRUE(three.has_value());
+  EXPECT_NEAR(three->least, 10 - 4.303 / std::sqrt(3), 1e-9);
+  EXPECT_NEAR(three->most, 10 + 4.303 / std::sqrt(3), 1e-9);
+  EXPECT_FALSE(ConfidenceOf({9, 10}).has_value());
+  EXPECT_DOUBLE_EQ(ConfidenceOf({5, 5, 5, 5})->most, 5);
+  const std::optional<Interval> many = ConfidenceOf(std::vector<double>(100, 3.0));
+  EXPECT_DOUBLE_EQ(many->least, 3);
+}
+
+TEST(Confidence, ThePageSaysWhatItsBandsAre) {
+  std::vector<load::RunRecord> records = {RecordOf("one", 100)};
+  EXPECT_THAT(RenderHtml(records), HasSubstr("Bands: 95% confidence intervals of the mean (Student t)."));
+  std::erase_if(records[0].runs, [](const auto& run) { return run.rate == 1 && run.repeat == 2; });
+  EXPECT_THAT(RenderHtml(records), HasSubstr("where there are 3 repeats or more, else the least to"));
+  std::erase_if(records[0].runs, [](const auto& run) { return run.repeat == 2; });
+  EXPECT_THAT(RenderHtml(records), HasSubstr("Bands: the least to the greatest of them: too few"));
+}
+
+TEST(Timelines, SayHowLongStreamsStoodStillAtFaults) {
+  std::vector<load::RunRecord> records = {RecordOf("one", 100)};
+  EXPECT_THAT(RenderHtml(records), Not(HasSubstr("ran at a fault")));
+  load::Spread& gaps = records[0].runs[0].summary.spreads["fault_gap_ms"];
+  gaps.count = 12;
+  gaps.p50 = 250;
+  gaps.max = 1500;
+  EXPECT_THAT(RenderHtml(records),
+              HasSubstr("12 streams ran at a fault and waited at most 250 ms (p50), 1.5 s"));
+}
+
+TEST(Timelines, ShowEveryRepeat) {
+  const std::vector<load::RunRecord> records = {RecordOf("one", 100)};
+  const std::string page = RenderHtml(records);
+  EXPECT_THAT(page, HasSubstr("thin c0 d0 behind"));
+  EXPECT_THAT(page, HasSubstr("faint: the others"));
+  std::vector<load::RunRecord> single = {RecordOf("one", 100)};
+  std::erase_if(single[0].runs, [](const auto& run) { return run.repeat > 0; });
+  EXPECT_THAT(RenderHtml(single), Not(HasSubstr("d0 behind")));
+}
+
 TEST(Cells, PercentilesOfTooFewSamplesAreWithheldEvenIfARecordHasThem) {
   const std::vector<load::RunRecord> records = {RecordOf("one", 100)};
   const std::vector<Cell> cells = CellsOf(records);
