@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "tools/chaos/command.h"
 #include "tools/chaos/run_checks.h"
 #include "tools/ctl/files.h"
 
@@ -12,16 +13,26 @@ namespace {
 namespace json = boost::json;
 
 constexpr size_t kMostStreams = 100;
+constexpr double kNear = 5;
 
-json::array FaultsDuring(const StreamRecord& stream, const Evidence& evidence) {
+json::array FaultsNear(const StreamRecord& stream, const Evidence& evidence) {
   json::array faults;
   for (const FaultMark& mark : evidence.faults) {
-    const bool before = mark.ended_s && *mark.ended_s < stream.sent_s;
-    const bool after = stream.ended_s && mark.began_s > *stream.ended_s;
-    if (!before && !after && mark.failed.empty())
-      faults.push_back(json::object{{"at_s", mark.began_s}, {"what", Describe(mark.fault)}});
+    const bool before = mark.ended_s && *mark.ended_s < stream.sent_s - kNear;
+    const bool after = stream.ended_s && mark.began_s > *stream.ended_s + kNear;
+    if (before || after || !mark.failed.empty()) continue;
+    json::object fault{{"at_s", mark.began_s}, {"what", Describe(mark.fault)}};
+    if (mark.ended_s) fault["ended_s"] = *mark.ended_s;
+    faults.push_back(std::move(fault));
   }
   return faults;
+}
+
+// The very request, to the router of a cluster that runs then.
+std::string Resend(const StreamRecord& stream) {
+  const Command command{
+      {"curl", "-sN", "-H", "Content-Type: application/json", "--data-binary", stream.request}, ""};
+  return absl::StrCat(ToShell(command), " \"${BATON_URL:-http://127.0.0.1:8000}", stream.path, "\"");
 }
 
 std::string Line(const StreamRecord& stream, const Evidence& evidence, const StreamRecord* oracle,
@@ -34,7 +45,9 @@ std::string Line(const StreamRecord& stream, const Evidence& evidence, const Str
                       {"path", stream.path},
                       {"request", stream.request},
                       {"tokens", json::value_from(stream.tokens)},
-                      {"faults", FaultsDuring(stream, evidence)}};
+                      {"resend", Resend(stream)},
+                      {"workers", json::value_from(stream.workers)},
+                      {"faults", FaultsNear(stream, evidence)}};
   if (stream.ended_s) object["ended_s"] = *stream.ended_s;
   if (oracle != nullptr) object["reference"] = json::value_from(oracle->tokens);
   if (difference) object["first_difference"] = *difference;

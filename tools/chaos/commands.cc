@@ -162,7 +162,7 @@ int RunScenario(const ChaosOptions& options, const std::atomic<bool>& interrupte
   ProgressLine line(options.terminal);
   const Progress progress = [&line](const std::string& text) { line.Show(text); };
   const GivenUp given_up = [&interrupted] { return interrupted.load(); };
-  Judge judge(options.paths, setting->wish.out_dir, progress, given_up);
+  Judge judge(options.paths, setting->wish.out_dir, options.oracle_dir, progress, given_up);
   setting->parts.judge = [&judge](const Scenario& scenario, const Evidence& evidence,
                                   const std::string& dir) { return judge.Check(scenario, evidence, dir); };
   auto outcome = RunExperiment(setting->file, setting->wish, setting->parts, progress, given_up);

@@ -25,6 +25,7 @@ struct ChaosOptions {
   bool quick = false, shrink = false, dry_run = false;
   int most_shrink_runs = 20;
   LocalPaths paths;
+  std::string oracle_dir;  // where references are kept; empty: nowhere
   std::string commit, version;
   bool terminal = false;  // stderr is one
 };

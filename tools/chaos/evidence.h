@@ -25,7 +25,9 @@ struct StreamRecord {
   bool cancelled = false;     // by the client, as planned
   bool counted = true;        // false: warm-up
   double sent_s = 0;
-  std::optional<double> first_token_s, last_token_s, ended_s;  // ended_s: nothing more can come
+  std::vector<double> token_s;       // when each event with tokens came
+  std::optional<double> ended_s;     // nothing more can come
+  std::vector<std::string> workers;  // that served it, as the router said: "prefill-0, decode-1"
 
   bool Finished() const { return !finish_reason.empty() && error.empty(); }
 };
@@ -75,6 +77,7 @@ struct Evidence {
   std::vector<FaultMark> faults;
   std::vector<ProcessView> processes;  // at the end
   Snapshot before;                     // ready and idle, before the load
+  std::vector<Snapshot> during;        // looks while the load ran: only their time and their pages
   Snapshot after;                      // when idle again, or idle_within after the last stream's end
   double load_end_s = 0;               // the last arrival
   double drained_s = 0;                // the last stream's end, or when it was given up

@@ -100,6 +100,20 @@ std::string Figure(const std::optional<double>& value) {
   return value ? absl::StrFormat("%.4g", *value) : "-";
 }
 
+// A table of its own, if a stream ran at a fault.
+std::string WaitsAtFaults(const load::RunRecord& record) {
+  std::vector<std::vector<std::string>> rows = {
+      {"LONGEST WAIT AT A FAULT", "RATE", "NO", "STREAMS", "p50 ms", "p99", "max"}};
+  for (const load::RunResult& run : record.runs) {
+    const auto found = run.summary.spreads.find("fault_gap_ms");
+    if (found == run.summary.spreads.end() || found->second.count == 0) continue;
+    const load::Spread& gaps = found->second;
+    rows.push_back({run.label, absl::StrFormat("%g", run.rate), absl::StrCat(run.repeat + 1),
+                    absl::StrCat(gaps.count), Figure(gaps.p50), Figure(gaps.p99), Figure(gaps.max)});
+  }
+  return rows.size() > 1 ? "\n" + ctl::FormatTable(rows) : "";
+}
+
 std::vector<std::string> RowOf(const load::RunResult& run) {
   const auto spread = [&](const char* name) {
     const auto found = run.summary.spreads.find(name);
@@ -170,7 +184,7 @@ std::string Describe(const ScenarioFile& file, const ExperimentOutcome& outcome)
   std::vector<std::vector<std::string>> rows = {{"RUN", "RATE", "NO", "REQUESTS", "ERRORS", "TTFT p50", "p90",
                                                  "ITL p50", "p99", "max ms", "TOKENS/s", "GOOD/s"}};
   for (const load::RunResult& run : outcome.record.runs) rows.push_back(RowOf(run));
-  std::string text = ctl::FormatTable(rows);
+  std::string text = ctl::FormatTable(rows) + WaitsAtFaults(outcome.record);
   size_t held = 0;
   for (const load::Check& check : outcome.record.checks) {
     held += check.ok ? 1 : 0;

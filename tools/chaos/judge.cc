@@ -12,35 +12,39 @@
 namespace baton::chaos {
 namespace {
 
-// Two loads with equal keys send the same requests.
-std::string KeyOf(const Scenario& scenario, const load::LoadPlan& plan) {
-  std::string key = scenario.cluster.model;
-  for (const load::PlannedRequest& request : plan.requests) {
-    absl::StrAppend(&key, "\n", request.after, " ", request.max_tokens, " ", request.ignore_eos, " ",
-                    request.temperature, " ", request.seed, " ", request.prompt.text);
-    for (const auto* parts : {&request.prompt.system, &request.prompt.user}) {
-      for (const load::PromptPart& part : *parts) absl::StrAppend(&key, " ", part.key, ":", part.tokens);
-    }
-  }
-  return key;
+void Warn(const absl::Status& status) {
+  absl::FPrintF(stderr, "baton-chaos: warning: %s\n", status.message());
 }
 
 }  // namespace
 
-Judge::Judge(const LocalPaths& paths, std::string out_dir, Progress progress, GivenUp given_up)
+Judge::Judge(const LocalPaths& paths, std::string out_dir, std::string references_dir, Progress progress,
+             GivenUp given_up)
     : paths_(paths),
       out_dir_(std::move(out_dir)),
+      store_(std::move(references_dir)),
       progress_(std::move(progress)),
       given_up_(std::move(given_up)) {}
 
 absl::StatusOr<const Judge::Streams*> Judge::ReferenceFor(const Scenario& scenario, double rate) {
+  const Scenario reference = ReferenceScenario(scenario);
   BATON_ASSIGN_OR_RETURN(const load::LoadPlan plan, PlanLoad(scenario.load, rate));
-  const std::string key = KeyOf(scenario, plan);
+  Origin& origin = origins_[reference.cluster.model];
+  if (origin.model.empty()) {
+    BATON_ASSIGN_OR_RETURN(origin, OriginOf(reference, paths_));
+  }
+  const std::string key = ReferenceKey(origin, reference, plan);
   const auto found = references_.find(key);
   if (found != references_.end()) return &found->second;
-  const std::string logs = absl::StrCat(out_dir_, "/reference-", references_.size());
-  BATON_ASSIGN_OR_RETURN(Streams streams, RunReference(scenario, rate, paths_, logs, progress_, given_up_));
-  return &(references_[key] = std::move(streams));
+  absl::StatusOr<Streams> streams = store_.Load(key);
+  if (!streams.ok() && !absl::IsNotFound(streams.status())) Warn(streams.status());
+  if (!streams.ok() || streams->size() != plan.requests.size()) {
+    const std::string logs = absl::StrCat(out_dir_, "/reference-", references_.size());
+    streams = RunReference(scenario, rate, paths_, logs, progress_, given_up_);
+    if (!streams.ok()) return streams.status();
+    if (const absl::Status kept = store_.Keep(key, *streams); !kept.ok()) Warn(kept);
+  }
+  return &(references_[key] = *std::move(streams));
 }
 
 absl::StatusOr<std::vector<CheckResult>> Judge::Check(const Scenario& scenario, const Evidence& evidence,

@@ -27,6 +27,10 @@ ABSL_FLAG(bool, quick, false, "The scenario's short form: its quick: overrides."
 ABSL_FLAG(bool, shrink, false,
           "If it fails, look for a smaller schedule of faults that still makes it fail.");
 ABSL_FLAG(int, shrink_runs, 20, "Runs that --shrink may take.");
+ABSL_FLAG(
+    std::string, oracle_dir, "",
+    "Folder where reference tokens are kept from run to run (default: below XDG_CACHE_HOME or ~/.cache); "
+    "none: not kept.");
 ABSL_FLAG(bool, dry_run, false, "Only print the commands that would be given to podman, docker or kubectl.");
 ABSL_FLAG(std::string, model, "", "GGUF file that model: default means.");
 ABSL_FLAG(std::string, tiny_model, "", "GGUF file that model: tiny means.");
@@ -37,6 +41,15 @@ namespace baton::chaos {
 namespace {
 
 const std::vector<int> kStopSignals = {SIGINT, SIGTERM, SIGHUP};
+
+std::string OracleDir() {
+  const std::string chosen = absl::GetFlag(FLAGS_oracle_dir);
+  if (!chosen.empty()) return chosen == "none" ? "" : chosen;
+  const char* cache = getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && *cache != '\0') return absl::StrCat(cache, "/baton/references");
+  const char* home = getenv("HOME");
+  return home == nullptr ? "" : absl::StrCat(home, "/.cache/baton/references");
+}
 
 ChaosOptions OptionsFromFlags() {
   ChaosOptions options;
@@ -49,6 +62,7 @@ ChaosOptions OptionsFromFlags() {
   options.quick = absl::GetFlag(FLAGS_quick);
   options.shrink = absl::GetFlag(FLAGS_shrink);
   options.most_shrink_runs = absl::GetFlag(FLAGS_shrink_runs);
+  options.oracle_dir = OracleDir();
   options.dry_run = absl::GetFlag(FLAGS_dry_run);
   options.commit = absl::GetFlag(FLAGS_commit);
   options.terminal = isatty(STDERR_FILENO) == 1;

@@ -3,14 +3,18 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/status_macros.h"
+#include "tools/chaos/fault_gaps.h"
 #include "tools/chaos/fault_run.h"
+#include "tools/chaos/sampler.h"
 #include "tools/chaos/snapshot.h"
+#include "tools/load/histogram.h"
 
 namespace baton::chaos {
 namespace {
 
 constexpr absl::Duration kLook = absl::Milliseconds(200);
 constexpr absl::Duration kSettleWithin = absl::Seconds(30);
+constexpr absl::Duration kSampleEvery = absl::Milliseconds(500);
 constexpr absl::Duration kHeadStart = absl::Milliseconds(200);
 
 void Pause(absl::Duration time) {
@@ -55,6 +59,11 @@ void FillFromLoad(LoadOutcome& load, const RunWish& wish, RunOutcome* outcome) {
   evidence.client_lag = load.lag;
   evidence.load_end_s = load.load_end_s;
   evidence.drained_s = load.drained_s;
+  if (!evidence.faults.empty()) {
+    load::Histogram gaps;
+    for (const double gap : GapsAtFaults(evidence)) gaps.Add(absl::Seconds(gap));
+    load.result.summary.spreads["fault_gap_ms"] = gaps.ToSpread();
+  }
   evidence.figures = Flatten(load.result.summary);
   evidence.bin_s = load.result.timeline.bin_s;
   evidence.series = load.result.timeline.series;
@@ -114,11 +123,13 @@ absl::StatusOr<RunOutcome> RunOnce(const Scenario& scenario, const RunWish& wish
 
   const MonoTime start = clock.Now() + kHeadStart;
   FaultRun faults(*driver, wish.schedule, start);
+  Sampler sampler(*driver, start, kSampleEvery);
   const Progress loading = [&](const std::string& text) {
     const std::string last = faults.last();
     progress(last.empty() ? text : absl::StrCat(text, "; ", last));
   };
   absl::StatusOr<LoadOutcome> load = parts.load(scenario, wish.rate, driver->url(), start, loading, given_up);
+  evidence.during = sampler.Stop();
   evidence.faults = faults.Stop();
   BATON_RETURN_IF_ERROR(load.status());
   if (given_up()) return absl::CancelledError("stopped");

@@ -4,7 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/chaos/checks/state_checks.h"
+#include "tools/chaos/fault_gaps.h"
 #include "tools/chaos/snapshot.h"
+#include "tools/chaos/totals.h"
 
 namespace baton::chaos {
 namespace {
@@ -69,12 +72,6 @@ CheckResult TokensEqual(const Evidence& evidence, const std::vector<StreamRecord
   return result;
 }
 
-int64_t TotalOf(const PageCount& count) {
-  int64_t total = 0;
-  for (const auto& [name, pages] : count.classes) total += pages;
-  return total;
-}
-
 CheckResult NoLeak(const Evidence& evidence) {
   CheckResult result{"no page leaks", true, ""};
   if (const std::string why = WhyNotIdle(evidence.after); !why.empty()) return {result.name, false, why};
@@ -102,6 +99,17 @@ CheckResult Recovers(const Recovery& recovery, const Evidence& evidence) {
   if (!time) return result;
   result.ok = *time <= absl::ToDoubleSeconds(recovery.within);
   result.detail = absl::StrFormat("%.1f s after the last fault's end", *time);
+  return result;
+}
+
+CheckResult GapsBounded(absl::Duration most, const Evidence& evidence) {
+  CheckResult result{absl::StrCat("no stream waits longer than ", absl::FormatDuration(most), " at a fault"),
+                     false, "no stream ran at a fault"};
+  const std::vector<double> gaps = GapsAtFaults(evidence);
+  if (gaps.empty()) return result;
+  const double longest = *std::max_element(gaps.begin(), gaps.end());
+  result.ok = longest <= absl::ToDoubleSeconds(most);
+  result.detail = absl::StrFormat("longest of %d streams: %.2f s", gaps.size(), longest);
   return result;
 }
 
@@ -178,8 +186,15 @@ std::vector<CheckResult> CheckRun(const CheckSpec& spec, const Evidence& evidenc
   if (spec.streams_end) results.push_back(StreamsEnd(evidence));
   if (spec.errors_at_most) results.push_back(FewErrors(*spec.errors_at_most, evidence));
   if (spec.tokens_equal) results.push_back(TokensEqual(evidence, reference));
-  if (spec.no_leak) results.push_back(NoLeak(evidence));
+  if (spec.no_leak) {
+    results.push_back(NoLeak(evidence));
+    results.push_back(NothingLeftOpen(evidence));
+  }
+  if (spec.pages_add_up) results.push_back(PagesAddUp(evidence));
+  if (spec.memory_growth_mb) results.push_back(MemoryBounded(*spec.memory_growth_mb, evidence));
+  if (spec.handoffs_held) results.push_back(HandoffsHeld(*spec.handoffs_held, evidence));
   if (spec.recovery) results.push_back(Recovers(*spec.recovery, evidence));
+  if (spec.gap_at_faults) results.push_back(GapsBounded(*spec.gap_at_faults, evidence));
   for (const Bound& bound : spec.bounds) results.push_back(Within(bound, evidence));
   return results;
 }

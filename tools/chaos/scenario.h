@@ -79,12 +79,16 @@ struct Recovery {
 struct CheckSpec {
   bool streams_end = true;   // every stream ends: with a finish reason or an explicit error
   bool tokens_equal = true;  // of every stream, the oracle's: whole if it finished, a prefix if it broke off
-  bool no_leak = true;       // once idle, every page is free or cached, and handoffs are none
+  bool no_leak = true;       // once idle, every page is free or cached, and nothing is left open
   bool client_kept_schedule = true;                // the load generator was not late itself
   std::optional<int> errors_at_most = 0;           // streams that ended in an error; nothing: any number
   absl::Duration end_within = absl::Seconds(60);   // of streams, after the last arrival
   absl::Duration idle_within = absl::Seconds(30);  // of pages, after the last stream's end
   std::optional<Recovery> recovery;
+  bool pages_add_up = true;                     // at every look while the load runs
+  std::optional<double> memory_growth_mb;       // of each process, at most
+  std::optional<double> handoffs_held;          // share, at least
+  std::optional<absl::Duration> gap_at_faults;  // the longest wait of any stream at a fault, at most
   std::vector<Bound> bounds;
 };
 

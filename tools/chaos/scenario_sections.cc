@@ -178,6 +178,10 @@ CheckSpec ReadChecks(const YAML::Node& node, Problem* problem) {
     of.Done();
     checks.recovery = recovery;
   }
+  fields.Flag("pages_add_up", &checks.pages_add_up);
+  if (double mb = 0; fields.Real("memory_growth_mb", 0, 1e9, &mb)) checks.memory_growth_mb = mb;
+  if (double share = 0; fields.Real("handoffs_held", 0, 1, &share)) checks.handoffs_held = share;
+  if (absl::Duration gap; fields.Span("gap_at_faults", &gap)) checks.gap_at_faults = gap;
   checks.bounds = ReadBoundList(fields.Node("bounds"), problem);
   fields.Done();
   return checks;

@@ -48,10 +48,8 @@ StreamRecord ToStream(const load::StreamRecord& record, MonoTime start, bool cou
   stream.sent_s = seconds(record.Sent() ? record.sent : record.scheduled);
   const std::string kind = load::ErrorKind(record);
   if (!kind.empty()) stream.error = absl::StrCat(kind, record.error.empty() ? "" : ": ", record.error);
-  if (!record.arrivals.empty()) {
-    stream.first_token_s = seconds(record.arrivals.front().at);
-    stream.last_token_s = seconds(record.arrivals.back().at);
-  }
+  for (const load::Arrival& arrival : record.arrivals) stream.token_s.push_back(seconds(arrival.at));
+  stream.workers = record.workers;
   if (record.outcome != load::Outcome::kUnfinished)
     stream.ended_s = seconds(record.Sent() ? record.ended : record.scheduled);
   return stream;

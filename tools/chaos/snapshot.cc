@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tools/chaos/totals.h"
 
 namespace baton::chaos {
 namespace {
@@ -104,6 +105,9 @@ std::string WhyNotIdle(const Snapshot& snapshot) {
   if (!snapshot.silent.empty()) return absl::StrCat(snapshot.silent.front(), " does not answer");
   for (const PageCount& count : snapshot.pages) {
     if (const std::string busy = Busy(count); !busy.empty()) return busy;
+  }
+  for (const char* gauge : kOpenGauges) {
+    if (const double open = TotalOf(snapshot, gauge); open > 0) return absl::StrCat(open, " ", gauge);
   }
   int workers = 0;
   for (const auto& [process, samples] : snapshot.metrics) {

@@ -17,8 +17,8 @@ std::vector<PageCount> PagesOf(const std::string& process, const Samples& sample
 // Asks every process that is not gone for good, and the router; each answers within 2 s or counts as silent.
 Snapshot TakeSnapshot(Driver& driver, double at_s);
 
-// Whether nothing is under way: every process answers, every page is free or cached, and the router knows
-// as many healthy workers as there are.
+// Whether nothing is under way: every process answers, nothing is open, every page is free or cached, and the
+// router knows as many healthy workers as there are.
 bool IsIdle(const Snapshot& snapshot);
 // Why not, in a few words; empty if it is.
 std::string WhyNotIdle(const Snapshot& snapshot);

@@ -2,27 +2,17 @@
 
 #include <algorithm>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "tools/chaos/totals.h"
 
 namespace baton::chaos {
 namespace {
 
 constexpr double kTellableTokens = 64;  // of a cancelled stream
 
-double Total(const Snapshot& snapshot, const std::string& metric) {
-  double total = 0;
-  for (const auto& [process, samples] : snapshot.metrics) {
-    for (const auto& [sample, value] : samples) {
-      if (sample == metric || absl::StartsWith(sample, metric + "{")) total += value;
-    }
-  }
-  return total;
-}
-
 double Growth(const Evidence& evidence, const std::string& metric) {
-  return Total(evidence.after, metric) - Total(evidence.before, metric);
+  return TotalOf(evidence.after, metric) - TotalOf(evidence.before, metric);
 }
 
 bool CountersTell(const Evidence& evidence) {

@@ -32,7 +32,8 @@ class ChaosTest(unittest.TestCase):
         path = os.path.join(self.folder, "scenario.yaml")
         with open(path, "w") as file:
             file.write(text)
-        return [os.path.join(BIN, "baton-chaos"), verb, path, f"--out={self.out}", f"--tiny_model={TINY_MODEL}", *flags]
+        return [os.path.join(BIN, "baton-chaos"), verb, path, f"--out={self.out}", f"--tiny_model={TINY_MODEL}",
+                "--oracle_dir=none", *flags]
 
     def chaos(self, text, *flags, verb="run"):
         environment = dict(os.environ, TMPDIR=self.folder, no_proxy="127.0.0.1", NO_PROXY="127.0.0.1")

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/unit/tools/chaos/fake_driver.h"
 #include "tools/ctl/files.h"
 
@@ -119,6 +121,36 @@ TEST_F(ExperimentTest, ComparisonsAreOfMedians) {
   wish_.variant = "fast";
   EXPECT_EQ(Run(variants + "at_least: 2.5}]\n")->verdict, Verdict::kAsExpected)
       << "with one alone nothing is compared";
+}
+
+TEST_F(ExperimentTest, WaitsAtFaultsAreAFigureThatCanBeBounded) {
+  FakeDriver* driver = nullptr;
+  parts_.run.make_driver = [&driver](const Scenario&, const std::string&) {
+    auto made = IdleCluster();
+    driver = made.get();
+    return made;
+  };
+  const auto load = parts_.run.load;
+  parts_.run.load = [load, &driver](const Scenario& scenario, double rate, const std::string& url,
+                                    MonoTime start, const Progress& progress, const GivenUp& given_up) {
+    auto outcome = load(scenario, rate, url, start, progress, given_up);
+    const SteadyClock clock;
+    const MonoTime deadline = clock.Now() + absl::Seconds(60);
+    while (driver->Told().size() < 2 && clock.Now() < deadline) std::this_thread::yield();
+    StreamRecord& stream = outcome->streams.emplace_back();
+    stream.sent_s = -60;  // longer ago than any fault
+    stream.token_s = {-50, 3};
+    return outcome;
+  };
+  double figure = 0;
+  parts_.judge = [&](const Scenario&, const Evidence& evidence, const std::string&) {
+    figure = evidence.figures.at("fault_gap_ms.max");
+    return std::vector<CheckResult>{};
+  };
+  const auto outcome = Run("faults: [{at: 0s, kind: kill, target: decode-0}]\n");
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ(figure, 53000);
+  EXPECT_THAT(Describe(file_, *outcome), HasSubstr("LONGEST WAIT AT A FAULT"));
 }
 
 TEST_F(ExperimentTest, TheFaultsOfEachRunAreKeptAndReplayed) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "tools/chaos/bad_streams.h"
+#include "tools/chaos/fault_gaps.h"
 
 namespace baton::chaos {
 namespace {
@@ -126,15 +127,75 @@ TEST_F(RunChecksTest, BadStreamsAreKeptWithWhatHelps) {
   evidence_.streams[1] = Stream(1, {4, 9, 6});
   FaultMark mark;
   mark.fault = {.kind = FaultKind::kKill, .target = "decode-1"};
-  mark.began_s = 0.5;
-  evidence_.faults = {mark};
+  mark.began_s = 5.5;
+  evidence_.faults = {mark, mark};
+  evidence_.faults[1].fault.target = "decode-0";
+  evidence_.faults[1].began_s = 6.5;
+  evidence_.streams[1].workers = {"prefill-0, decode-1", "decode-0"};
+  evidence_.streams[1].request = R"({"prompt":"it's"})";
+  evidence_.streams[1].path = "/v1/completions";
   const std::string text = BadStreams(evidence_, reference_);
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
   EXPECT_THAT(text.substr(0, text.find('\n')), HasSubstr("\"first_difference\":1"))
       << "wrong tokens come first";
   EXPECT_THAT(text, HasSubstr("\"reference\":[4,5,6]"));
   EXPECT_THAT(text, HasSubstr("kill -9 decode-1"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("kill -9 decode-0"))) << "over 5 s later";
   EXPECT_THAT(text, HasSubstr("mid_stream: gone"));
+  EXPECT_THAT(text, HasSubstr(R"("workers":["prefill-0, decode-1","decode-0"])"));
+  EXPECT_THAT(text, HasSubstr(R"(--data-binary '{\"prompt\":\"it'\\''s\"}' )"
+                              R"(\"${BATON_URL:-http://127.0.0.1:8000}/v1/completions\")"));
+}
+
+TEST_F(RunChecksTest, WhatTheProcessesSayIsAskedToo) {
+  EXPECT_TRUE(Of("pages add up").ok);
+  evidence_.during = {evidence_.before};
+  evidence_.during[0].pages[0].classes["free"] = 59;
+  EXPECT_FALSE(Of("pages add up").ok);
+  evidence_.after.metrics["decode-0"]["baton_sequences_owed"] = 1;
+  EXPECT_FALSE(Of("nothing is left open").ok);
+  EXPECT_THAT(Of("no page leaks").detail, HasSubstr("1 baton_sequences_owed"));
+  spec_.memory_growth_mb = 10;
+  spec_.handoffs_held = 0.5;
+  EXPECT_FALSE(Of("memory grows").ok);
+  EXPECT_FALSE(Of("at least 50% of the handoffs").ok);
+}
+
+class FaultGapsTest : public RunChecksTest {
+ protected:
+  FaultGapsTest() {
+    FaultMark mark;
+    mark.began_s = 10;
+    mark.ended_s = 12;
+    evidence_.faults = {mark};
+    evidence_.streams[0].token_s = {8, 9, 13, 14};
+    evidence_.streams[1].sent_s = 1;
+    evidence_.streams[1].token_s = {6, 6.5, 7};
+  }
+};
+
+TEST_F(FaultGapsTest, AreOfStreamsThatRanThen) {
+  EXPECT_THAT(GapsAtFaults(evidence_), testing::ElementsAre(4));
+  evidence_.streams[1].token_s = {6, 6.5, 16.5, 30, 90};
+  EXPECT_THAT(GapsAtFaults(evidence_), testing::ElementsAre(4, 13.5)) << "until 5 s after its end";
+  evidence_.faults[0].failed = "no root";
+  EXPECT_THAT(GapsAtFaults(evidence_), testing::IsEmpty());
+}
+
+TEST_F(FaultGapsTest, TheWaitForTheFirstTokenIsOne) {
+  evidence_.streams[0].sent_s = 9.5;
+  evidence_.streams[0].token_s = {15};
+  EXPECT_THAT(GapsAtFaults(evidence_), testing::ElementsAre(5.5));
+}
+
+TEST_F(FaultGapsTest, AreBounded) {
+  spec_.gap_at_faults = absl::Seconds(5);
+  EXPECT_TRUE(Of("no stream waits longer than 5s").ok);
+  spec_.gap_at_faults = absl::Seconds(3);
+  EXPECT_FALSE(Of("no stream waits longer than 3s").ok);
+  EXPECT_EQ(Of("no stream waits").detail, "longest of 1 streams: 4.00 s");
+  evidence_.streams.clear();
+  EXPECT_FALSE(Of("no stream waits").ok) << "nobody there to wait is no success";
 }
 
 class RecoveryTest : public ::testing::Test {

@@ -1,5 +1,6 @@
 #include "tools/chaos/send_load.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tools/chaos/reference_run.h"
@@ -61,6 +62,7 @@ class ToStreamTest : public ::testing::Test {
     record_.ended = start_ + absl::Seconds(5);
     record_.arrivals = {{start_ + absl::Seconds(3), 1}, {start_ + absl::Seconds(4), 2}};
     record_.token_ids = {7, 8, 9};
+    record_.workers = {"prefill-0, decode-1"};
     record_.outcome = load::Outcome::kCompleted;
     record_.finish_reason = "length";
   }
@@ -74,9 +76,9 @@ TEST_F(ToStreamTest, AWholeStream) {
   EXPECT_TRUE(stream.Finished());
   EXPECT_EQ(stream.index, 3u);
   EXPECT_EQ(stream.sent_s, 2);
-  EXPECT_EQ(stream.first_token_s, 3);
-  EXPECT_EQ(stream.last_token_s, 4);
+  EXPECT_THAT(stream.token_s, testing::ElementsAre(3, 4));
   EXPECT_EQ(stream.ended_s, 5);
+  EXPECT_THAT(stream.workers, testing::ElementsAre("prefill-0, decode-1"));
   EXPECT_EQ(stream.tokens.size(), 3u);
 }
 

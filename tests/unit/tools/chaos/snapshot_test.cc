@@ -5,6 +5,7 @@
 
 #include "tests/unit/tools/chaos/fake_driver.h"
 #include "tools/chaos/page_holder.h"
+#include "tools/chaos/sampler.h"
 
 namespace baton::chaos {
 namespace {
@@ -74,6 +75,20 @@ TEST_F(IdleTest, AWorkerThatTheRouterDoesNotKnow) {
   EXPECT_THAT(Why(), HasSubstr("0 of 1 workers"));
   driver_.pages["router/baton/status"] = "<html>";
   EXPECT_THAT(Why(), HasSubstr("workers as healthy"));
+}
+
+TEST_F(IdleTest, ACallThatIsStillOpen) {
+  driver_.pages["decode-0/metrics"] += "baton_calls_open 2\nbaton_calls_total{result=\"finished\"} 7\n";
+  EXPECT_EQ(Why(), "2 baton_calls_open");
+}
+
+TEST_F(IdleTest, LooksWhileALoadRunsKeepThePages) {
+  Sampler sampler(driver_, SteadyClock().Now() - absl::Seconds(3), absl::Hours(1));
+  const std::vector<Snapshot> seen = sampler.Stop();
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0].pages.size(), 2u);
+  EXPECT_TRUE(seen[0].metrics.empty());
+  EXPECT_GE(seen[0].at_s, 3);
 }
 
 TEST(PageHolderTest, ARankIsExhaustedWhenLittleIsFreeOrCached) {
