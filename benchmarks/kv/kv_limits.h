@@ -30,9 +30,9 @@ class RawSocket {
 std::optional<double> UcxTaggedGbps();
 
 // From the moment at which one thread wakes another that sleeps to the moment at which that one runs: the
-// median. Open to held has 14 of them, one after the other: a message wakes its sender's ZeroMQ thread, its
-// receiver's and the receiver itself, and there are four; the caller wakes the reader, and the reader the
-// caller.
+// median. Open to held has 6 of them, one after the other: its four messages over a lane wake one thread
+// each, the caller wakes the reader, and the reader the caller. Over ZeroMQ, whose own threads are woken
+// besides, they are 14.
 double WakeSeconds();
 
 }  // namespace baton

@@ -102,7 +102,7 @@ absl::Status KvSuite::Latency(const std::string& model) {
   rows_.push_back({absl::StrCat("Open to held, idle: ", NameOf(shape)), Median(ours) * 1e3, "ms",
                    "1.15 x copy of the same bytes + 0.3 ms", limit * 1e3, limit / Median(ours), 1});
   for (const WireLink& link : pair->links()) {
-    rows_.push_back({absl::StrCat("round trip of a message, ", link.wire),
+    rows_.push_back({absl::StrCat("round trip of a message, ", link.wire, ", ", link.messages),
                      absl::ToDoubleMicroseconds(link.round_trip), "us", "", 0, 0, 0});
   }
   return absl::OkStatus();
@@ -181,8 +181,8 @@ absl::StatusOr<std::vector<KvRow>> KvSuite::Run() {
   if (Has(options_.wires, WireChoice::kShm)) {
     BATON_RETURN_IF_ERROR(Latency("8B"));
     BATON_RETURN_IF_ERROR(Latency("default"));
-    rows_.push_back({"a sleeping thread's wake-up, of which Open to held has 14", WakeSeconds() * 1e6, "us",
-                     "", 0, 0, 0});
+    rows_.push_back(
+        {"a sleeping thread's wake-up, of which Open to held has 6", WakeSeconds() * 1e6, "us", "", 0, 0, 0});
     BATON_RETURN_IF_ERROR(Checksums(WireChoice::kShm, 10));
     BATON_RETURN_IF_ERROR(Overlap());
   }

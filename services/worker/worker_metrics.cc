@@ -102,8 +102,12 @@ void CollectLinks(const WorkerStatus& status, MetricSnapshot& out) {
       "baton_kv_wire_gigabytes_per_second",
       "What the probe of a wire to a peer measured when it was chosen; wire \"none\": not as asked for");
   for (const WireLink& link : status.kv_links) out.Add(link.gbps, labels(link));
-  out.Gauge("baton_kv_wire_round_trip_seconds", "The shortest round trip of a message to a peer");
-  for (const WireLink& link : status.kv_links) out.Add(absl::ToDoubleSeconds(link.round_trip), labels(link));
+  out.Gauge("baton_kv_wire_round_trip_seconds",
+            "The shortest round trip of a message to a peer, over a lane or ZeroMQ");
+  for (const WireLink& link : status.kv_links) {
+    out.Add(absl::ToDoubleSeconds(link.round_trip),
+            {{"peer", link.endpoint}, {"wire", link.wire}, {"messages", link.messages}});
+  }
 }
 
 void CollectCalls(const WorkerStatus& status, MetricSnapshot& out) {

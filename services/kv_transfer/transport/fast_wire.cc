@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/mutex.h"
 #include "common/status_macros.h"
+#include "services/kv_transfer/transport/lanes.h"
 #include "services/kv_transfer/transport/mapped_path.h"
 #include "services/kv_transfer/transport/peer_link.h"
 #include "services/kv_transfer/transport/regions.h"
@@ -57,11 +58,12 @@ bool DecodePing(absl::string_view message, Ping* ping) {
   return true;
 }
 
-class FastWire final : public Transport, WireHandler, PeerLink::Host {
+class FastWire final : public Transport, WireHandler, PeerLink::Host, Lanes::Host {
  public:
   FastWire(FastWireOptions options, const Clock* clock)
       : options_(std::move(options)), clock_(clock), process_(RandomId128()) {}
   ~FastWire() override {
+    lanes_.reset();
     links_.clear();
     stream_.reset();
     ucx_.reset();
@@ -85,7 +87,7 @@ class FastWire final : public Transport, WireHandler, PeerLink::Host {
 
   absl::StatusOr<PeerId> Connect(const std::string& endpoint, const std::string& public_key) override;
   void Disconnect(PeerId peer) override;
-  WireResult Send(PeerId peer, absl::string_view message) override { return messages_->Send(peer, message); }
+  WireResult Send(PeerId peer, absl::string_view message) override;
   WireResult PostReads(ReadBatch batch) override;
   void Abort(uint64_t tag) override;
   void Poll(absl::Duration timeout, WireHandler* handler) override;
@@ -101,6 +103,7 @@ class FastWire final : public Transport, WireHandler, PeerLink::Host {
   void OnMalformed(PeerId from, absl::string_view why) override { handler_->OnMalformed(from, why); }
   void OnDenied(absl::string_view who) override { handler_->OnDenied(who); }
   void OnPeerChange(PeerId peer, PeerChange change, absl::string_view why) override {
+    if (lanes_ != nullptr) lanes_->Drop(peer);  // it may be another life of it, or has another key
     handler_->OnPeerChange(peer, change, why);
   }
 
@@ -113,7 +116,20 @@ class FastWire final : public Transport, WireHandler, PeerLink::Host {
                                                  const std::string& endpoint) override;
   WireResult PostInline(ReadBatch batch) override { return messages_->PostReads(std::move(batch)); }
   WireResult Ping(PeerId peer, uint64_t nonce, uint32_t bytes) override {
-    return messages_->Send(peer, EncodePing(false, nonce, bytes));
+    const std::string ping = EncodePing(false, nonce, bytes);
+    return bytes == 0 ? Send(peer, ping) : messages_->Send(peer, ping);
+  }
+
+  // Lanes::Host
+  bool Knows(PeerId peer) const override { return messages_->Knows(peer); }
+  WireResult SendProven(PeerId peer, absl::string_view message) override {
+    return messages_->Send(peer, message);
+  }
+  void OnLaneMessage(PeerId from, absl::string_view message) override;
+  void OnLaneMalformed(PeerId from, absl::string_view why) override { handler_->OnMalformed(from, why); }
+  void OnLaneDenied(absl::string_view who) override { handler_->OnDenied(who); }
+  void OnLaneChange(PeerId peer, bool up) override {
+    if (auto link = links_.find(peer); link != links_.end()) link->second.OnLane(up);
   }
 
   // Returns whether there is more to do at once.
@@ -130,6 +146,7 @@ class FastWire final : public Transport, WireHandler, PeerLink::Host {
   std::unique_ptr<Transport> messages_;
   std::unique_ptr<StreamServer> stream_;
   std::unique_ptr<UcxNode> ucx_;
+  std::unique_ptr<Lanes> lanes_;  // none: memory is not shared
   std::map<PeerId, std::string> endpoints_;
   std::map<PeerId, PeerLink> links_;
   std::vector<ReadDone> done_;
@@ -151,6 +168,9 @@ absl::Status FastWire::Start() {
     spdlog::warn("--kv_wire={}: keys and values travel in the clear", std::string(WireChoiceName(asked)));
   if ((asked == WireChoice::kAuto && !options_.encrypted()) || asked == WireChoice::kTcp) {
     BATON_ASSIGN_OR_RETURN(stream_, StreamServer::Listen(options_.zmq, &regions_, &watch_));
+  }
+  if ((asked == WireChoice::kAuto && !options_.shared.empty()) || asked == WireChoice::kShm) {
+    BATON_ASSIGN_OR_RETURN(lanes_, Lanes::Open(this, &watch_));
   }
   const bool rdma = HasRdma();
   if ((asked == WireChoice::kAuto && rdma) || asked == WireChoice::kUcx) {
@@ -204,7 +224,15 @@ void FastWire::Disconnect(PeerId peer) {
     Publish();
   }
   endpoints_.erase(peer);
+  if (lanes_ != nullptr) lanes_->Drop(peer);
   messages_->Disconnect(peer);
+}
+
+WireResult FastWire::Send(PeerId peer, absl::string_view message) {
+  if (lanes_ == nullptr) return messages_->Send(peer, message);
+  if (lanes_->Send(peer, message)) return WireResult::kOk;
+  if (const auto link = links_.find(peer); link != links_.end() && link->second.mapped()) lanes_->Want(peer);
+  return messages_->Send(peer, message);
 }
 
 WireResult FastWire::PostReads(ReadBatch batch) {
@@ -241,10 +269,16 @@ absl::StatusOr<std::unique_ptr<BytePath>> FastWire::Open(WireChoice kind, const 
 }
 
 void FastWire::OnMessage(PeerId from, absl::string_view message) {
+  if (lanes_ != nullptr && lanes_->OnProven(from, message)) return;
+  OnLaneMessage(from, message);
+}
+
+void FastWire::OnLaneMessage(PeerId from, absl::string_view message) {
   struct Ping ping;
   if (!DecodePing(message, &ping)) return handler_->OnMessage(from, message);
   if (ping.answer == 0) {
-    (void)messages_->Send(from, EncodePing(true, ping.nonce, std::min(ping.bytes, kMaxPong)));
+    const std::string pong = EncodePing(true, ping.nonce, std::min(ping.bytes, kMaxPong));
+    (void)(ping.bytes == 0 ? Send(from, pong) : messages_->Send(from, pong));
   } else if (auto link = links_.find(from); link != links_.end()) {
     link->second.OnPong(ping.nonce);
   }
@@ -256,7 +290,9 @@ bool FastWire::Progress() {
   if (ucx_ != nullptr) more |= ucx_->Progress(clock_->Now(), handler_);
   for (auto& [peer, link] : links_) {
     more |= link.Progress(&done_);
-    changed |= link.TakeChanged();
+    if (!link.TakeChanged()) continue;
+    changed = true;
+    if (lanes_ != nullptr && link.mapped()) lanes_->Want(peer);
   }
   if (changed) Publish();
   more |= Report();
@@ -283,10 +319,13 @@ void FastWire::Publish() {
 void FastWire::Poll(absl::Duration timeout, WireHandler* handler) {
   handler_ = handler;
   const bool more = Progress();
+  if (lanes_ != nullptr) lanes_->Flush();
   for (const auto& [peer, link] : links_) timeout = std::min(timeout, link.NextDeadline() - clock_->Now());
   if (more || (ucx_ != nullptr && !ucx_->Arm())) timeout = absl::ZeroDuration();
   messages_->Poll(timeout, this);
+  if (lanes_ != nullptr) lanes_->Progress();
   Progress();
+  if (lanes_ != nullptr) lanes_->Flush();
   handler_ = nullptr;
 }
 

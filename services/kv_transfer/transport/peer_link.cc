@@ -164,12 +164,22 @@ void PeerLink::Ready() {
   if (lost_.has_value() && kind_ <= *lost_) lost_.reset();  // from the best to the last
   wait_ = lost_.has_value() ? NextWait() : absl::ZeroDuration();
   look_again_ = host_->Now() + wait_;
-  changed_ = true;
-  round_trip_ = absl::InfiniteDuration();
-  trips_left_ = process_.empty() ? 0 : kTrips;
+  MeasureTrips();
   spdlog::info("kv wire to {}: {}, {}{}", endpoint_, std::string(WireChoiceName(kind_)),
                gbps_ > 0 ? absl::StrFormat("%.2f GB/s", gbps_) : "not measured",
                tried_.empty() ? "" : absl::StrCat("; not ", tried_));
+}
+
+void PeerLink::MeasureTrips() {
+  changed_ = true;
+  round_trip_ = absl::InfiniteDuration();
+  trip_nonce_ = 0;
+  trips_left_ = process_.empty() ? 0 : kTrips;
+}
+
+void PeerLink::OnLane(bool up) {
+  lane_ = up;
+  if (state_ == State::kReady) MeasureTrips();
 }
 
 void PeerLink::StartTrip() {
@@ -197,7 +207,8 @@ void PeerLink::OnPong(uint64_t nonce) {
     round_trip_ = std::min(round_trip_, host_->Now() - trip_begun_);
     changed_ = true;
     if (--trips_left_ > 0) return StartTrip();
-    spdlog::info("kv wire to {}: round trip {}", endpoint_, absl::FormatDuration(round_trip_));
+    spdlog::info("kv wire to {}: round trip {} over {}", endpoint_, absl::FormatDuration(round_trip_),
+                 lane_ ? "a lane" : "zmq");
   } else if (nonce == probe_tag_ && state_ == State::kProbing && path_ == nullptr) {
     ProbeDone(absl::OkStatus());
   }
@@ -281,8 +292,9 @@ void PeerLink::Close(std::vector<ReadDone>* done) {
 
 WireLink PeerLink::facts() const {
   const absl::Duration trip = round_trip_ == absl::InfiniteDuration() ? absl::ZeroDuration() : round_trip_;
-  if (state_ == State::kReady) return {endpoint_, std::string(WireChoiceName(kind_)), gbps_, trip};
-  return {endpoint_, state_ == State::kFailed ? "none" : "", 0, trip};
+  const std::string messages = lane_ ? "lane" : "zmq";
+  if (state_ == State::kReady) return {endpoint_, std::string(WireChoiceName(kind_)), gbps_, trip, messages};
+  return {endpoint_, state_ == State::kFailed ? "none" : "", 0, trip, messages};
 }
 
 }  // namespace baton

@@ -54,6 +54,10 @@ class PeerLink {
   // Returns whether there is more to do at once.
   bool Progress(std::vector<ReadDone>* done);
   void OnPong(uint64_t nonce);
+  // Whether its memory is mapped, and so a lane may reach it.
+  bool mapped() const { return state_ == State::kReady && kind_ == WireChoice::kShm; }
+  // Its messages go another way from now on: their round trip is measured again.
+  void OnLane(bool up);
   // The next time at which Progress has something to do without being asked.
   MonoTime NextDeadline() const {
     if (look_.has_value()) return look_->until;
@@ -95,6 +99,7 @@ class PeerLink {
   void SendPing();
   void ProbeDone(const absl::Status& status);
   void Ready();
+  void MeasureTrips();
   void StartTrip();
   void Fail(absl::Status why);
   void Drop(const absl::Status& status, std::vector<ReadDone>* done);
@@ -130,6 +135,7 @@ class PeerLink {
   bool trip_disturbed_ = false;
   MonoTime trip_begun_;
   absl::Duration round_trip_;  // the shortest; infinite: not known
+  bool lane_ = false;          // messages go over one
   bool changed_ = false;
 };
 

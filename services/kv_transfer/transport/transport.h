@@ -83,6 +83,7 @@ struct WireLink {
   std::string wire;      // "shm", "ucx", "tcp", "zmq"
   double gbps = 0;       // 1e9 bytes a second, of the probe at connect; 0: not probed
   absl::Duration round_trip;
+  std::string messages;  // how they go: "lane" (lanes.h), "zmq"
 };
 
 enum class WireResult {
@@ -127,6 +128,9 @@ class Transport {
   virtual const std::string& public_key() const = 0;
   // Whom the wire has proven a peer that connected to us to be; empty: nobody in particular.
   virtual std::string PeerName(PeerId peer) const { return (void)peer, ""; }
+
+  // Whether messages of this peer count: one that we connected to, or that connected to us and may still.
+  virtual bool Knows(PeerId peer) const { return (void)peer, true; }
 
   // Whether the checks of batches are made, on the bytes as they are stored. Otherwise they are ignored.
   virtual bool VerifiesReads() const { return false; }

@@ -5,7 +5,12 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+
+#include "absl/time/time.h"
+#include "absl/types/span.h"
 
 namespace baton {
 
@@ -31,8 +36,22 @@ class Watch {
   // Before it is closed.
   void Remove(int fd) const { epoll_ctl(fd_, EPOLL_CTL_DEL, fd, nullptr); }
 
+  static constexpr size_t kMostAtOnce = 64;
+  // Those that are ready, taking turns where they are more; waits up to `timeout`, in whole milliseconds, for
+  // the first. Valid until the next call.
+  absl::Span<const int> Wait(absl::Duration timeout) {
+    const absl::Duration longest = absl::Minutes(1);
+    const auto ms = static_cast<int>(absl::ToInt64Milliseconds(
+        absl::Ceil(std::clamp(timeout, absl::ZeroDuration(), longest), absl::Milliseconds(1))));
+    std::array<epoll_event, kMostAtOnce> events;
+    const int count = std::max(0, epoll_wait(fd_, events.data(), static_cast<int>(events.size()), ms));
+    for (int i = 0; i < count; ++i) ready_[i] = events[i].data.fd;
+    return absl::MakeConstSpan(ready_).first(count);
+  }
+
  private:
   int fd_;
+  std::array<int, kMostAtOnce> ready_ = {};
 };
 
 }  // namespace baton

@@ -47,10 +47,10 @@ absl::StatusOr<ZapHandler> ZapHandler::Bind(void* context) {
   return handler;
 }
 
-void ZapHandler::Serve(int most, const std::function<std::string(absl::string_view key)>& user_of) {
+bool ZapHandler::Serve(int most, const std::function<std::string(absl::string_view key)>& user_of) {
   for (; most > 0; --most) {
     const std::vector<std::string> request = ReceiveParts(raw());
-    if (request.empty()) return;
+    if (request.empty()) return true;
     const bool curve = request.size() == kRequestParts && request[kVersion] == "1.0" &&
                        request[kMechanism] == "CURVE" && request[kKey].size() == kCurveKeyBytes;
     const std::string user = curve ? user_of(request[kKey]) : "";
@@ -65,6 +65,7 @@ void ZapHandler::Serve(int most, const std::function<std::string(absl::string_vi
       zmq_send(raw(), answer[i].data(), answer[i].size(), ZMQ_DONTWAIT | more);
     }
   }
+  return false;
 }
 
 }  // namespace baton

@@ -20,9 +20,9 @@ class ZapHandler {
   static absl::StatusOr<ZapHandler> Bind(void* context);
   void* raw() const { return socket_.get(); }  // readable when someone asks
 
-  // Answers at most `most` of those that wait. `user_of` is given the client's 32-byte key and answers with
+  // Answers at most `most` of those that wait; whether that was all. `user_of` is given the client's 32-byte key and answers with
   // the user that messages of its connection shall carry; empty: it is not let in.
-  void Serve(int most, const std::function<std::string(absl::string_view key)>& user_of);
+  bool Serve(int most, const std::function<std::string(absl::string_view key)>& user_of);
 
  private:
   struct Closer {

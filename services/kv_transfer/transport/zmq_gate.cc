@@ -69,9 +69,9 @@ WatchedKeys::Change ZmqGate::Look(MonoTime now) {
   return change;
 }
 
-void ZmqGate::Serve(WireHandler* handler) {
-  if (!zap_.has_value()) return;
-  zap_->Serve(kAnswersAtOnce, [&](absl::string_view key) -> std::string {
+bool ZmqGate::Serve(WireHandler* handler) {
+  if (!zap_.has_value()) return true;
+  return zap_->Serve(kAnswersAtOnce, [&](absl::string_view key) -> std::string {
     const AllowedKey* listed = keys_->allowed().FindCurve(key);
     if (listed != nullptr) return absl::StrCat(KeyText(key), " ", listed->name);
     handler->OnDenied(absl::StrCat("the wire key ", KeyText(key), " is not listed"));

@@ -41,8 +41,8 @@ class ZmqGate {
 
   // Readable when somebody wants to connect; nullptr: nobody is asked.
   void* raw() const { return zap_.has_value() ? zap_->raw() : nullptr; }
-  // Lets in and turns away; the latter are told to `handler`.
-  void Serve(WireHandler* handler);
+  // Lets in and turns away; the latter are told to `handler`. Whether nobody waits any more.
+  bool Serve(WireHandler* handler);
 
  private:
   explicit ZmqGate(const ZmqOptions& options);

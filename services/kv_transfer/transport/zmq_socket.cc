@@ -80,6 +80,12 @@ absl::string_view ZmqBytes::view() {
   return {reinterpret_cast<const char*>(data()), size()};
 }
 
+int ZmqFd(void* socket) {
+  int fd = -1;
+  size_t size = sizeof fd;
+  return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
+}
+
 void ZmqSocket::Closer::operator()(void* socket) const {
   zmq_socket_monitor(socket, nullptr, 0);  // it lives on while it lingers, and would wait to tell nobody
   zmq_close(socket);

@@ -71,6 +71,10 @@ struct ZmqFrame {
   ZmqBytes payload;
 };
 
+// Readable when something has happened to the ZeroMQ socket. It says so once: after any use of the socket,
+// whoever waits for this first takes all that has come.
+int ZmqFd(void* socket);
+
 class ZmqSocket {
  public:
   // To be bound to options.bind, or connected to `endpoint`, next.

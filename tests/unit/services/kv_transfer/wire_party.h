@@ -1,10 +1,11 @@
 #pragma once
 
-// A ZeroMQ wire and what it was told, for tests of connections.
+// A wire, of ZeroMQ unless given, and what it was told, for tests of connections.
 
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
@@ -15,6 +16,7 @@ namespace baton::testing {
 class WireParty final : public WireHandler {
  public:
   explicit WireParty(const ZmqOptions& options) : wire(*NewZmqTransport(options)) {}
+  explicit WireParty(std::unique_ptr<Transport> any) : wire(std::move(any)) {}
 
   void OnMessage(PeerId from, absl::string_view message) override { messages.emplace_back(from, message); }
   absl::StatusOr<std::vector<ByteRange>> OnRead(PeerId, absl::string_view) override {
