@@ -25,6 +25,7 @@ SessionActions StreamSession::Start(MonoTime now) {
 void StreamSession::PlaceNext(SessionActions& actions) {
   attempt_.n = ++last_n_;
   decoding_ = false;
+  progressed_ = false;
   own_superseded_ = false;
   counts_.handoff = HandoffOutcome::kUnknown;
   emission_.Begin(attempt_);
@@ -41,12 +42,13 @@ SessionActions StreamSession::Placed(Attempt attempt, absl::StatusOr<Placement> 
     return End(Fail{placement.status()});
   }
   ++counts_.attempts;
-  misses_ = 0;
+  counts_.replays += emission_.counts().emitted > 0;
   placement_ = *placement;
   tried_.push_back(placement_.decode);
   if (placement_.prefill) tried_.push_back(*placement_.prefill);
   state_ = State::kOpening;
   timer_ = now + config_.accept_timeout;
+  heard_ = now;
   decode_open_ = true;
   return {OpenDecode{attempt_, placement_.decode, placement_.prefill, emission_.emitted()}};
 }
@@ -59,6 +61,8 @@ SessionActions StreamSession::DecodeAccepted(Attempt attempt, Epoch epoch, uint3
   }
   if (!Current(attempt) || state_ != State::kOpening) return {};
   state_ = State::kRunning;
+  misses_ = 0;
+  heard_ = now;
   timer_ = now + config_.first_token_timeout;
   counts_.decode_cached_tokens = cached_tokens;
   if (!placement_.prefill) return {};
@@ -87,6 +91,9 @@ SessionActions StreamSession::OfferToken(Attempt attempt, const StreamToken& tok
       break;
   }
   timer_ = now + config_.stall_timeout;
+  progressed_ = true;
+  failures_ = 0;
+  refusals_ = 0;
   over_ = EndedBy(token.token);
   SessionActions actions{EmitToken{token}};
   if (over_ != StreamFinish::kNone && move_) AbandonMove(actions, absl::CancelledError("the stream is over"));
@@ -107,7 +114,10 @@ SessionActions StreamSession::DecodeToken(Attempt attempt, const StreamToken& to
     Promote(actions, now);
   }
   if (attempt == attempt_ && state_ == State::kOpening) return AttemptBroken(absl::InternalError(early), now);
-  decoding_ |= attempt == attempt_;
+  if (attempt == attempt_) {
+    decoding_ = true;
+    heard_ = now;
+  }
   for (SessionAction& action : OfferToken(attempt, token, now)) actions.push_back(std::move(action));
   return actions;
 }
@@ -116,7 +126,7 @@ SessionActions StreamSession::DecodeFinished(Attempt attempt, StreamFinish reaso
                                              MonoTime now) {
   if (!Serving(attempt)) return {};
   if (counts_.handoff == HandoffOutcome::kUnknown) counts_.handoff = kv;
-  if (!TokensOut() || reason == StreamFinish::kNone) {
+  if (!progressed_ || reason == StreamFinish::kNone) {
     return AttemptBroken(absl::InternalError("the decode worker finished without a result"), now);
   }
   return End(Finish{reason});
@@ -150,7 +160,7 @@ SessionActions StreamSession::HandoffEnded(Attempt attempt, HandoffOutcome outco
 SessionActions StreamSession::PrefillEnded(Attempt attempt, const absl::Status& status, MonoTime now) {
   if (!Serving(attempt)) return {};
   prefill_open_ = false;
-  if (TokensOut()) return {};
+  if (progressed_) return {};
   if (status.ok() && counts_.handoff == HandoffOutcome::kLost) return {};
   if (status.ok())
     return AttemptBroken(absl::UnavailableError("the prefill call ended without a token"), now);
@@ -162,19 +172,35 @@ SessionActions StreamSession::AttemptBroken(const absl::Status& status, MonoTime
   if (status.code() == absl::StatusCode::kAborted && !own_superseded_) return End(EndQuietly{});
   if (status.code() == absl::StatusCode::kInvalidArgument) return End(Fail{status});
   if (move_) return TakeOver(now);
-  if (TokensOut()) {
-    return End(Fail{absl::UnavailableError(
-        absl::StrCat("the stream broke after ", emission_.next_position(), " tokens: ", status.message()))});
-  }
+  if (placement_.inexact && TokensOut()) return GiveUp(status);
   last_error_ = status;
   if (status.code() == absl::StatusCode::kResourceExhausted) return WaitForRoom(status, now);
-  if (++failures_ >= config_.max_attempts) return End(Fail{status});
+  if (state_ == State::kOpening && status.code() == absl::StatusCode::kUnavailable)
+    return WaitForWorker(status, now);
+  if (progressed_) tried_ = {placement_.decode};
+  if (++failures_ >= config_.max_attempts || counts_.replays >= config_.max_replays) return GiveUp(status);
   return BackOff(config_.retry_backoff * failures_, now);
+}
+
+SessionActions StreamSession::GiveUp(const absl::Status& status) {
+  if (!TokensOut()) return End(Fail{status});
+  return End(Fail{absl::UnavailableError(
+      absl::StrCat("the stream broke after ", emission_.next_position(), " tokens: ", status.message()))});
+}
+
+SessionActions StreamSession::WorkerSilent(uint64_t worker, MonoTime now) {
+  if (!Serving(attempt_)) return {};
+  const bool decode = placement_.decode.worker == worker && now - heard_ >= config_.silence;
+  const bool prefill = placement_.prefill && placement_.prefill->worker == worker && !progressed_;
+  if (!decode && !prefill) return {};
+  return AttemptBroken(absl::UnavailableError(
+                           absl::StrCat("the ", decode ? "decode" : "prefill", " worker has fallen silent")),
+                       now);
 }
 
 SessionActions StreamSession::WaitForRoom(const absl::Status& status, MonoTime now) {
   if (refusals_++ == 0) room_deadline_ = now + config_.capacity_timeout;
-  if (now >= room_deadline_) return End(Fail{status});
+  if (now >= room_deadline_) return GiveUp(status);
   tried_ = {placement_.decode};
   return BackOff(std::min(GrowingPause(refusals_ - 1), room_deadline_ - now), now);
 }
@@ -183,9 +209,9 @@ SessionActions StreamSession::WaitForWorker(const absl::Status& status, MonoTime
   if (misses_++ == 0) worker_deadline_ = now + config_.no_worker_timeout;
   if (now < worker_deadline_)
     return BackOff(std::min(GrowingPause(misses_ - 1), worker_deadline_ - now), now);
-  if (last_error_.ok()) return End(Fail{status});
-  return End(Fail{
-      absl::Status(last_error_.code(), absl::StrCat(last_error_.message(), "; then ", status.message()))});
+  if (last_error_.ok() || last_error_ == status) return GiveUp(status);
+  return GiveUp(
+      absl::Status(last_error_.code(), absl::StrCat(last_error_.message(), "; then ", status.message())));
 }
 
 absl::Duration StreamSession::GrowingPause(uint32_t before) const {
@@ -244,7 +270,7 @@ SessionActions StreamSession::Tick(MonoTime now) {
     case State::kOpening:
       return AttemptBroken(absl::UnavailableError("the decode worker did not answer in time"), now);
     case State::kRunning:
-      return AttemptBroken(absl::UnavailableError(TokensOut() ? "no further token came in time"
+      return AttemptBroken(absl::UnavailableError(progressed_ ? "no further token came in time"
                                                               : "no first token came in time"),
                            now);
     default:

@@ -7,16 +7,20 @@
 // Rules:
 // - TTFT never waits for KV: the first token is emitted when Prefill or Decode reports it, whichever
 //   is first.
-// - Before any token is out, an attempt that was refused, broken or timed out is cancelled on both
-//   sides and placed again as n + 1, elsewhere if possible, at most max_attempts in all;
-//   INVALID_ARGUMENT is never tried again.
-// - RESOURCE_EXHAUSTED before any token is no failure of the attempt: the stream waits for room, asking
-//   again after growing pauses, until capacity_timeout. Nor is it a failure that no decode worker is
-//   known at the moment (one may be restarting): that is waited for likewise, until no_worker_timeout.
+// - An attempt that was refused, broke or timed out is cancelled on both sides and placed again as n + 1,
+//   elsewhere if possible, with all tokens that are out: exact replay (DESIGN section 6). INVALID_ARGUMENT is
+//   never tried again, nor is a stream whose two workers compute other numbers once a token is out.
+// - A request that breaks its workers is stopped: after max_attempts in a row that emitted nothing, and after
+//   max_replays in all.
+// - RESOURCE_EXHAUSTED is no failure of the attempt: the stream waits for room, asking again after growing
+//   pauses, until capacity_timeout. Nor is it a failure that no decode worker is known or none can be reached
+//   at the moment (one may be restarting): that is waited for likewise, until no_worker_timeout.
+// - A worker that has fallen silent is given up as if the call had broken, unless this stream has heard from
+//   it meanwhile.
 // - A prefill call that ends well with its handoff lost, before the first token, leaves the stream to decode,
 //   which hears of the loss too and computes the prompt itself.
-// - After the first token, a broken decode call ends the stream in an explicit error. A prefill call
-//   that breaks then changes nothing: decode finds its handoff lost and recomputes.
+// - A prefill call that breaks after the attempt's first token changes nothing: decode finds its handoff lost
+//   and recomputes.
 // - ABORTED (superseded) ends the stream quietly: someone else serves it, unless that was this session
 // itself.
 // - Move takes a stream that decodes to another rank (migration). While the old rank goes on emitting, the
@@ -53,7 +57,9 @@
 namespace baton::router {
 
 struct SessionConfig {
-  uint32_t max_attempts = 3;
+  uint32_t max_attempts = 3;                                // in a row, that emitted nothing
+  uint32_t max_replays = 16;                                // attempts that began after a token was out
+  absl::Duration silence = absl::Seconds(1);                // WorkerSilent counts if nothing came for so long
   absl::Duration accept_timeout = absl::Seconds(10);        // OpenDecode to DecodeAccepted
   absl::Duration first_token_timeout = absl::Seconds(300);  // DecodeAccepted to the first token
   absl::Duration stall_timeout = absl::Seconds(60);       // between tokens, and last token to DecodeFinished
@@ -141,6 +147,7 @@ using SessionActions = std::vector<SessionAction>;
 
 struct SessionCounts {
   uint32_t attempts = 0;  // placed
+  uint32_t replays = 0;   // of them, after a token was out and not by a move
   HandoffOutcome handoff =
       HandoffOutcome::kUnknown;  // of the current attempt, as first reported by either side
   uint32_t moves = 0;            // done
@@ -175,6 +182,9 @@ class StreamSession {
   SessionActions ShareEnded(uint32_t round, const absl::Status& status, MonoTime now);
   SessionActions PrefixFetched(uint32_t round, HandoffOutcome outcome, MonoTime now);
   SessionActions FetchEnded(uint32_t round, const absl::Status& status, MonoTime now);
+
+  // A worker has reported nothing for a while, and another could do its work. May be said again and again.
+  SessionActions WorkerSilent(uint64_t worker, MonoTime now);
 
   // From the client's side.
   SessionActions StopStringFound();  // in the text of tokens already emitted
@@ -235,6 +245,7 @@ class StreamSession {
   void PlaceNext(SessionActions& actions);
   SessionActions OfferToken(Attempt attempt, const StreamToken& token, MonoTime now);
   SessionActions AttemptBroken(const absl::Status& status, MonoTime now);
+  SessionActions GiveUp(const absl::Status& status);
   SessionActions WaitForRoom(const absl::Status& status, MonoTime now);
   SessionActions WaitForWorker(const absl::Status& status, MonoTime now);
   absl::Duration GrowingPause(uint32_t before) const;
@@ -250,16 +261,18 @@ class StreamSession {
   bool decode_open_ = false;
   bool prefill_open_ = false;
   bool decoding_ = false;        // a token of the current attempt came from its decode call
+  bool progressed_ = false;      // a new token came of the current attempt
+  MonoTime heard_;               // of its decode worker
   bool own_superseded_ = false;  // a higher attempt was sent to the current one's worker
   std::optional<Moving> move_;
   uint32_t round_ = 0;
   MonoTime timer_ = absl::InfiniteFuture();  // of the state: accept, first token, stall or backoff
   std::vector<RankRef> tried_;
   absl::Status last_error_;
-  uint32_t failures_ = 0;  // of attempts, want of room not counted
+  uint32_t failures_ = 0;  // of attempts in a row that emitted nothing, want of room not counted
   uint32_t refusals_ = 0;  // for want of room
   MonoTime room_deadline_ = absl::InfiniteFuture();
-  uint32_t misses_ = 0;  // placements in a row that found no worker
+  uint32_t misses_ = 0;  // placements in a row that found no worker, or none that answered
   MonoTime worker_deadline_ = absl::InfiniteFuture();
   StreamEmission emission_;
   StreamFinish over_ = StreamFinish::kNone;  // as the last token emitted says

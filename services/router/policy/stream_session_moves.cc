@@ -99,6 +99,8 @@ void StreamSession::Promote(SessionActions& actions, MonoTime now) {
   placement_ = {.decode = moved.target};
   decode_open_ = true;
   decoding_ = false;
+  progressed_ = false;
+  heard_ = now;
   own_superseded_ = false;
   state_ = moved.accepted ? State::kRunning : State::kOpening;
   timer_ = now + (moved.accepted ? config_.stall_timeout : config_.accept_timeout);
