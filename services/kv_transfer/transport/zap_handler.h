@@ -20,8 +20,8 @@ class ZapHandler {
   static absl::StatusOr<ZapHandler> Bind(void* context);
   void* raw() const { return socket_.get(); }  // readable when someone asks
 
-  // Answers at most `most` of those that wait; whether that was all. `user_of` is given the client's 32-byte key and answers with
-  // the user that messages of its connection shall carry; empty: it is not let in.
+  // Answers at most `most` of those that wait; whether that was all. `user_of` is given the client's 32-byte
+  // key and answers with the user that messages of its connection shall carry; empty: it is not let in.
   bool Serve(int most, const std::function<std::string(absl::string_view key)>& user_of);
 
  private:
