@@ -12,6 +12,12 @@
 
 namespace baton {
 
+// A block has come into a rank's prefix cache, or left it.
+struct BlockChange {
+  BlockHash block;
+  bool stored = false;
+};
+
 // A tenant's salt from what it calls itself; empty for "".
 Id128 CacheSalt(absl::string_view tenant);
 // The parent of a sequence's first block.

@@ -233,6 +233,11 @@ EngineLoad EngineCore::Impl::Load() const {
   return load;
 }
 
+void EngineCore::Impl::TellBlocks() {
+  const std::vector<BlockChange> changes = cache.TakeChanges();
+  if (!changes.empty()) sink->OnBlocks(changes);
+}
+
 EngineCore::EngineCore(const EngineOptions& options, ModelRunner* runner, EngineEventSink* sink)
     : impl_(std::make_unique<Impl>(options, runner, sink)) {}
 
@@ -241,10 +246,13 @@ EngineCore::~EngineCore() = default;
 void EngineCore::Handle(EngineCommand command, MonoTime now) {
   impl_->blocked = false;
   std::visit([&](auto& c) { impl_->Handle(c, now); }, command);
+  impl_->TellBlocks();
 }
 
 bool EngineCore::Step(MonoTime now) {
-  return impl_->Step(now);
+  const bool worked = impl_->Step(now);
+  impl_->TellBlocks();
+  return worked;
 }
 
 bool EngineCore::HasWork() const {

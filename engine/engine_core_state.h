@@ -83,6 +83,8 @@ struct EngineCore::Impl final : public LayerSink {
   bool Unquarantine(SeqId id);
   bool ExpireDeadlines(MonoTime now);
   EngineLoad Load() const;
+  // Tells the sink how the prefix cache has changed.
+  void TellBlocks();
 
   // --- engine_core_blocks.cc
   void Handle(FetchCommand& command, MonoTime now);

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "common/block_hash.h"
 #include "common/clock.h"
 #include "common/ids.h"
 
@@ -192,6 +194,8 @@ class EngineEventSink {
  public:
   virtual ~EngineEventSink() = default;
   virtual void OnEngineEvent(EngineEvent event) = 0;
+  // The prefix cache has changed, in this order, since it was last told of; it began empty.
+  virtual void OnBlocks(absl::Span<const BlockChange>) {}
 };
 
 // --- load

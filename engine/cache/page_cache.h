@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
@@ -44,6 +45,9 @@ class PageCache {
   bool Index(absl::Span<const BlockHash> hashes, PageLease* lease, bool may_replace);
   // The run was in use until now.
   void Touch(absl::Span<const BlockHash> hashes) { index_.Touch(hashes); }
+
+  // What came into the prefix cache and left it since the last call, in order.
+  std::vector<BlockChange> TakeChanges() { return index_.TakeChanges(); }
 
   // The books of pool and index, and that every cached page could be evicted.
   absl::Status CheckIntegrity() const;

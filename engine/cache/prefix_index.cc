@@ -24,6 +24,7 @@ PageId PrefixIndex::Insert(const BlockHash& hash, const BlockHash* parent, PageI
   it->second = Block{.page = page, .has_parent = parent != nullptr, .used_at = ++tick_};
   leaves_.emplace(tick_, hash);
   pool_->SetIndexed(page, true);
+  changes_.push_back({hash, true});
   if (parent != nullptr) {
     it->second.parent = *parent;
     Block& above = blocks_.at(*parent);
@@ -53,6 +54,7 @@ bool PrefixIndex::EvictOne() {
     if (!pool_->idle(block.page)) continue;
     leaves_.erase(leaf);
     blocks_.erase(hash);
+    changes_.push_back({hash, false});
     pool_->SetIndexed(block.page, false);
     if (block.has_parent) {
       Block& above = blocks_.at(block.parent);

@@ -9,12 +9,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "common/block_hash.h"
 #include "common/ids.h"
 #include "engine/cache/page_pool.h"
 
@@ -38,6 +40,9 @@ class PrefixIndex {
   // Forgets the least recently used leaf block with an idle page, which becomes free; false if there is none.
   bool EvictOne();
 
+  // What was named and forgotten since the last call, in order.
+  std::vector<BlockChange> TakeChanges() { return std::exchange(changes_, {}); }
+
   int64_t size() const { return static_cast<int64_t>(blocks_.size()); }
   absl::Status CheckIntegrity() const;
 
@@ -53,6 +58,7 @@ class PrefixIndex {
 
   absl::flat_hash_map<BlockHash, Block> blocks_;
   absl::btree_set<LeafKey> leaves_;
+  std::vector<BlockChange> changes_;
   PagePool* pool_;
   uint64_t tick_ = 0;
 };

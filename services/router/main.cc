@@ -19,6 +19,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
+#include "common/ids.h"
 #include "common/listen.h"
 #include "common/log.h"
 #include "services/router/openai/json_text.h"
@@ -34,7 +35,11 @@ ABSL_FLAG(std::string, workers_file, "", "file with one host:port a line, read a
 ABSL_FLAG(std::string, workers_dns, "",
           "name:port whose every address is a worker, resolved again every few seconds");
 ABSL_FLAG(uint32_t, conditional_prefill_tokens, 64,
-          "prompts shorter than this are computed by the decode worker itself");
+          "prompts of which less than this is not cached are computed by the decode worker itself");
+ABSL_FLAG(std::string, policy, baton::router::kDefaultPolicy,
+          "how streams are placed: a name, or name(parameter=value,...); docs/placement.md");
+ABSL_FLAG(std::string, policy_file, "",
+          "file with the policy in its first line, instead of --policy; read again on SIGHUP");
 ABSL_FLAG(uint64_t, max_body_bytes, 4u << 20, "largest request body");
 ABSL_FLAG(uint32_t, max_header_bytes, 16u << 10, "largest request header");
 ABSL_FLAG(uint32_t, max_prompt_tokens, 1u << 20, "longest prompt; the model's context bounds it too");
@@ -102,6 +107,16 @@ constexpr char kUsage[] =
     "--workers_file or\n"
     "--workers_dns. The same port answers /healthz, /readyz, /metrics and /baton/status. SIGTERM drains.";
 
+absl::StatusOr<std::string> PolicyFromFlags() {
+  const std::string path = absl::GetFlag(FLAGS_policy_file);
+  if (path.empty()) return absl::GetFlag(FLAGS_policy);
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line))
+    return absl::NotFoundError(absl::StrCat("no policy can be read from ", path));
+  return line;
+}
+
 absl::StatusOr<RouterConfig> ConfigFromFlags() {
   RouterConfig config;
   const absl::StatusOr<HostPort> listen = ParseHostPort(absl::GetFlag(FLAGS_listen));
@@ -143,6 +158,12 @@ absl::StatusOr<RouterConfig> ConfigFromFlags() {
   config.session.accept_timeout = absl::GetFlag(FLAGS_accept_timeout);
   config.session.first_token_timeout = absl::GetFlag(FLAGS_first_token_timeout);
   config.session.stall_timeout = absl::GetFlag(FLAGS_stall_timeout);
+  absl::StatusOr<std::string> policy = PolicyFromFlags();
+  if (!policy.ok()) return policy.status();
+  config.policy = *std::move(policy);
+  config.registry.seed = RandomId128().lo;
+  config.registry.ttft_slo = absl::GetFlag(FLAGS_ttft_slo);
+  config.registry.itl_slo = absl::GetFlag(FLAGS_itl_slo);
   config.registry.placement.direct_below_tokens = absl::GetFlag(FLAGS_conditional_prefill_tokens);
   config.registry.table.silence_timeout = absl::GetFlag(FLAGS_silence_timeout);
   config.calls.watch_interval = kWatchInterval;
@@ -188,6 +209,16 @@ absl::Status WriteAddressFile(const std::string& path, const std::string& http) 
                : absl::OkStatus();
 }
 
+void ReloadPolicy(Router* router) {
+  const absl::StatusOr<std::string> text = PolicyFromFlags();
+  const absl::Status status = text.ok() ? router->SetPolicy(*text) : text.status();
+  if (status.ok()) {
+    spdlog::info("streams are placed by {}", *text);
+  } else {
+    spdlog::error("the policy stays as it was: {}", std::string(status.message()));
+  }
+}
+
 absl::Status Run(const sigset_t& signals) {
   absl::StatusOr<RouterConfig> config = ConfigFromFlags();
   if (!config.ok()) return config.status();
@@ -201,7 +232,7 @@ absl::Status Run(const sigset_t& signals) {
     if (const absl::Status status = WriteAddressFile(path, http); !status.ok()) return status;
   }
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) ReloadPolicy(router->get());
   spdlog::info("draining {} open requests; a second signal ends at once", (*router)->open_requests());
   ::signal(SIGTERM, ExitAtOnce);
   ::signal(SIGINT, ExitAtOnce);
@@ -229,6 +260,7 @@ int main(int argc, char** argv) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   absl::Status status = baton::SetUpLogging("router", absl::GetFlag(FLAGS_log_level));

@@ -68,6 +68,24 @@ struct Router::Impl {
         keys(std::move(api_keys)),
         handler(context, *keys, gate) {}
 
+  void AddPlacementGauges() {
+    metrics.AddCollector([this](MetricSnapshot& snapshot) {
+      const PlacementStatus placement = registry.placement();
+      snapshot.Gauge("baton_router_policy", "1 for the policy that places streams.")
+          .Add(1, {{"policy", placement.policy}});
+      snapshot.Gauge("baton_router_index_pairs", "Prefix blocks of all ranks, as they told of them.")
+          .Add(double(placement.prefixes.pairs));
+      snapshot.Gauge("baton_router_index_bytes", "Memory of the prefix index.")
+          .Add(double(placement.prefixes.bytes));
+      snapshot.Counter("baton_router_placed_prompt_tokens_total", "Prompt tokens of placed streams.")
+          .Add(double(placement.counts.prompt_tokens));
+      snapshot
+          .Counter("baton_router_placed_held_tokens_total",
+                   "Those that the rank which was to compute them held.")
+          .Add(double(placement.counts.held_tokens));
+    });
+  }
+
   void AddGauges() {
     metrics.AddCollector([this](MetricSnapshot& snapshot) {
       const AdmissionGate::Load load = admission.load();
@@ -129,6 +147,7 @@ absl::StatusOr<std::unique_ptr<Router>> Router::Start(const RouterConfig& config
   absl::StatusOr<std::unique_ptr<ApiKeyStore>> keys = ApiKeyStore::Open(config.api_keys_file, clock);
   if (!keys.ok()) return keys.status();
   auto impl = std::make_unique<Impl>(config, clock, *std::move(keys));
+  if (const absl::Status policy = impl->registry.SetPolicy(config.policy); !policy.ok()) return policy;
   impl->text = *std::move(text);
   impl->model_name = config.model_name.empty() ? std::filesystem::path(config.model_path).stem().string()
                                                : config.model_name;
@@ -149,6 +168,7 @@ absl::StatusOr<std::unique_ptr<Router>> Router::Start(const RouterConfig& config
   if (!server.ok()) return server.status();
   impl->server = *std::move(server);
   impl->AddGauges();
+  impl->AddPlacementGauges();
   impl->drain_mover =
       std::make_unique<DrainMover>(config.drain_moves, &impl->registry, &impl->streams, &clock);
   impl->discovery = std::make_unique<Discovery>(
@@ -176,6 +196,9 @@ uint16_t Router::port() const {
 }
 const std::string& Router::model_name() const {
   return impl_->model_name;
+}
+absl::Status Router::SetPolicy(const std::string& text) {
+  return impl_->registry.SetPolicy(text);
 }
 bool Router::CanDecode() const {
   return impl_->registry.CanDecode();

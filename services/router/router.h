@@ -32,6 +32,7 @@
 #include "services/router/openai/parse.h"
 #include "services/router/policy/admission.h"
 #include "services/router/policy/drain_moves.h"
+#include "services/router/policy/policies/factory.h"
 #include "services/router/policy/stream_session.h"
 #include "services/router/registry/discovery.h"
 #include "services/router/registry/registry.h"
@@ -54,6 +55,7 @@ struct RouterConfig {
   AdmissionConfig admission;
   SessionConfig session;
   RegistryConfig registry;
+  std::string policy = kDefaultPolicy;  // policy/policies/factory.h
   WorkerCallsConfig calls;
   DiscoveryConfig discovery;
   uint64_t routers = 1;       // alive, this one included; they share rate limits and capacity
@@ -71,6 +73,8 @@ class Router {
   uint16_t port() const;
   const std::string& model_name() const;
   bool CanDecode() const;
+  // Streams are placed by another policy from now on; InvalidArgument: by the same as before.
+  absl::Status SetPolicy(const std::string& text);
   int64_t open_requests() const;
   uint32_t connections() const;
   // Refuses new requests, waits for the open ones up to `grace`, then ends what is left. True if nothing was

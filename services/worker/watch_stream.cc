@@ -4,16 +4,27 @@
 #include <utility>
 
 namespace baton {
+namespace {
+
+constexpr size_t kBlocksInEvent = 2048;  // 32 KB
+
+std::string BytesOf(const std::vector<BlockHash>& blocks) {
+  return {reinterpret_cast<const char*>(blocks.data()), blocks.size() * sizeof(BlockHash)};
+}
+
+}  // namespace
 
 WatchStream::WatchStream(Worker* worker, grpc::CallbackServerContext* context, absl::Duration interval,
-                         absl::Duration write_time, std::function<void()> release)
+                         bool blocks, absl::Duration write_time, std::function<void()> release)
     : worker_(worker),
       context_(context),
       interval_(interval),
+      blocks_(blocks),
       write_time_(write_time),
       release_(std::move(release)),
       told_(worker->facts().ranks),
-      told_key_(worker->kv_public_key()) {}
+      told_key_(worker->kv_public_key()),
+      told_blocks_(worker->facts().ranks) {}
 
 void WatchStream::Begin(std::shared_ptr<WatchStream> self) {
   absl::MutexLock lock(&mutex_);
@@ -48,6 +59,7 @@ void WatchStream::Write() {
     told_[rank] = std::move(bytes);
     *message_.add_ranks() = std::move(load);
   }
+  if (blocks_) WriteBlocks();
   writing_ = true;
   write_alarm_ = std::make_unique<grpc::Alarm>();
   write_alarm_->Set(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(write_time_),
@@ -55,6 +67,22 @@ void WatchStream::Write() {
                       if (const auto self = weak.lock(); fired && self != nullptr) self->GiveUp();
                     });
   StartWrite(&message_);
+}
+
+void WatchStream::WriteBlocks() {
+  more_blocks_ = false;
+  size_t room = kBlocksInEvent;
+  for (uint32_t rank = 0; rank < told_blocks_.size(); ++rank) {
+    const BlockJournal::Part part = worker_->blocks(rank).Read(&told_blocks_[rank], room);
+    more_blocks_ |= part.more;
+    room -= part.stored.size() + part.evicted.size();
+    if (!part.restart && part.stored.empty() && part.evicted.empty()) continue;
+    v1::BlockChanges* changes = message_.add_blocks();
+    changes->set_rank(rank);
+    changes->set_restart(part.restart);
+    changes->set_stored(BytesOf(part.stored));
+    changes->set_evicted(BytesOf(part.evicted));
+  }
 }
 
 void WatchStream::GiveUp() {
@@ -67,6 +95,7 @@ void WatchStream::OnWriteDone(bool ok) {
   writing_ = false;
   write_alarm_.reset();
   if (!ok || cancelled_) return End(grpc::Status(grpc::StatusCode::CANCELLED, "the watcher is gone"));
+  if (more_blocks_) return Write();
   const auto when = std::chrono::system_clock::now() + absl::ToChronoMilliseconds(interval_);
   alarm_.Set(when, [weak = std::weak_ptr<WatchStream>(self_)](bool) {
     if (const auto self = weak.lock()) self->OnInterval();

@@ -29,8 +29,9 @@ class RunnersMemory final : public KvMemory {
 
 class EngineInlet final : public EngineEventSink {
  public:
-  EngineInlet(uint32_t rank, KvChecksums* checksums, Dispatcher* dispatcher)
-      : rank_(rank), checksums_(checksums), dispatcher_(dispatcher) {}
+  EngineInlet(uint32_t rank, KvChecksums* checksums, BlockJournal* blocks, Dispatcher* dispatcher)
+      : rank_(rank), checksums_(checksums), blocks_(blocks), dispatcher_(dispatcher) {}
+  void OnBlocks(absl::Span<const BlockChange> changes) override { blocks_->Add(changes); }
   void OnEngineEvent(EngineEvent event) override {
     std::vector<uint64_t> sums;
     if (const auto* computed = std::get_if<ComputedEvent>(&event)) sums = checksums_->Computed(*computed);
@@ -42,6 +43,7 @@ class EngineInlet final : public EngineEventSink {
  private:
   const uint32_t rank_;
   KvChecksums* const checksums_;
+  BlockJournal* const blocks_;
   Dispatcher* const dispatcher_;
 };
 
@@ -59,7 +61,9 @@ class HandoffInlet final : public HandoffEventSink {
 struct Rank {
   Rank(uint32_t index, const EngineOptions& options, ModelRunner* runner, const Clock* clock,
        Dispatcher* dispatcher)
-      : checksums(runner), inlet(index, &checksums, dispatcher), engine(options, runner, clock, &inlet) {}
+      : checksums(runner),
+        inlet(index, &checksums, &blocks, dispatcher),
+        engine(options, runner, clock, &inlet) {}
   absl::Status Submit(EngineCommand command) {
     const SeqId id = std::visit([](const auto& c) { return c.id; }, command);
     if (const auto* prefill = std::get_if<PrefillCommand>(&command))
@@ -76,6 +80,7 @@ struct Rank {
   }
 
   KvChecksums checksums;
+  BlockJournal blocks;
   EngineInlet inlet;
   Engine engine;
 };
@@ -204,6 +209,9 @@ const std::string& Worker::kv_public_key() const {
 
 const WorkerFacts& Worker::facts() const {
   return impl_->facts;
+}
+const BlockJournal& Worker::blocks(uint32_t rank) const {
+  return impl_->ranks[rank]->blocks;
 }
 MonoTime Worker::Now() const {
   return impl_->clock->Now();

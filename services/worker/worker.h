@@ -17,6 +17,7 @@
 #include "engine/engine.h"
 #include "engine/model/runner.h"
 #include "services/kv_transfer/handoff/node.h"
+#include "services/worker/block_journal.h"
 #include "services/worker/worker_core.h"
 
 namespace baton {
@@ -106,6 +107,8 @@ class Worker {
   MonoTime Now() const;
   // As of the dispatcher's last round; the loads as of each engine's last step.
   WorkerStatus Status() const;
+  // The blocks of a rank's prefix cache. Lives as long as the worker.
+  const BlockJournal& blocks(uint32_t rank) const;
   // Not Ok: an engine is wedged or found an integrity violation, or the handoff is wedged or could not
   // fence a read.
   absl::Status Health() const;

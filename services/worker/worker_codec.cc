@@ -281,6 +281,7 @@ void ToProto(const WorkerFacts& facts, v1::WorkerInfo* out) {
   out->set_max_context(static_cast<uint64_t>(facts.max_context));
   out->set_accepts_inexact_kv(facts.accepts_inexact);
   out->set_model_id(facts.model_id);
+  out->set_publishes_blocks(true);
   out->set_kv_bytes_per_token(facts.layout.AtomBytes() / kAtomTokens);
 }
 

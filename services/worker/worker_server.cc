@@ -77,7 +77,7 @@ class Service final : public v1::Worker::CallbackService {
         request->interval_ms() == 0 ? options_.watch_interval : absl::Milliseconds(request->interval_ms());
     auto stream = std::make_shared<WatchStream>(
         worker_, context, std::clamp(interval, kShortestWatchInterval, kLongestWatchInterval),
-        options_.watch_write_time, [this] { Leave(); });
+        request->blocks(), options_.watch_write_time, [this] { Leave(); });
     stream->Begin(stream);
     return stream.get();
   }

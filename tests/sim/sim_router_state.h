@@ -3,8 +3,10 @@
 // What one life of a simulated router knows. Private to sim_router*.cc.
 
 #include <map>
+#include <memory>
 #include <optional>
 
+#include "services/router/policy/policy.h"
 #include "tests/sim/sim_router.h"
 
 namespace baton::sim {
@@ -45,6 +47,9 @@ struct SimRouter::Life {
       : table(router::WorkerTableConfig{}), admission(admission), drain_moves({.max_moving = 4}) {}
 
   router::WorkerTable table;
+  std::unique_ptr<router::Policy> policy;  // from the first placement on
+  router::PolicyRandom random{0};
+  uint64_t placements = 0;
   router::Admission admission;
   router::DrainMoves drain_moves;
   router::AdmissionTicket next_ticket = 1;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "services/router/policy/policies/factory.h"
 #include "tests/sim/sim_router.h"
 #include "tests/sim/sim_router_state.h"
 
@@ -105,8 +106,14 @@ router::SessionActions SimRouter::Place(Stream& stream, const router::Place& pla
   request.prompt_tokens = static_cast<uint32_t>(stream.request().spec.tokens.size());
   request.max_new_tokens = static_cast<uint32_t>(stream.request().spec.max_tokens);
   request.avoid = place.avoid;
-  auto placement = router::PlaceLeastLoaded({.direct_below_tokens = context_.options->direct_below},
-                                            life_->table.Ranks(), request);
+  if (life_->policy == nullptr) {
+    const std::vector<std::string> names = router::PolicyNames();
+    life_->policy = *router::MakePolicy(names[context_.options->seed % names.size()],
+                                        {.direct_below_tokens = context_.options->direct_below});
+  }
+  auto placement = life_->policy->Place(
+      {.stream = ++life_->placements, .ranks = life_->table.Ranks(), .request = request, .now = Now()},
+      life_->random);
   context_.coverage->Hit(!placement.ok()      ? "placement/none"
                          : placement->prefill ? "placement/split"
                                               : "placement/direct");

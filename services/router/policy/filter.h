@@ -15,10 +15,12 @@
 
 namespace baton::router {
 
-// Never empty. Errors as of PlaceLeastLoaded.
+// Never empty. Unavailable if no healthy, undrained decode rank is known; InvalidArgument if the request fits
+// none of them.
 absl::StatusOr<std::vector<uint32_t>> DecodeCandidates(absl::Span<const RankView> ranks,
                                                        const PlacementRequest& request);
-// Prefill ranks whose KV `decode` takes; those of an equal fingerprint if there are any. May be empty.
+// Prefill ranks whose KV `decode` takes: those of an equal fingerprint, or, if there is none, those of
+// another, of the same model, where both accept that. May be empty.
 std::vector<uint32_t> PrefillCandidates(absl::Span<const RankView> ranks, const PlacementRequest& request,
                                         const RankView& decode);
 
@@ -30,7 +32,9 @@ using HeldTokens = absl::FunctionRef<uint32_t(uint32_t rank)>;
 absl::StatusOr<Placement> PlaceEach(const PlacementConfig& config, absl::Span<const RankView> ranks,
                                     const PlacementRequest& request, HeldTokens held, PickRank pick);
 
-// The order of least load: of decode ranks by sequences, of prefill ranks by tokens not yet computed.
+// The order of least load: of decode ranks by sequences, of prefill ranks by tokens not yet computed. What
+// this router has placed counts at once, before any worker has reported it. Ties: more free pages, then
+// placed on least often, then the lower reference; so equal views give equal answers.
 bool LessLoaded(WorkerRole role, const RankView& a, const RankView& b);
 uint32_t LeastLoaded(WorkerRole role, absl::Span<const RankView> ranks,
                      absl::Span<const uint32_t> candidates);

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "services/router/policy/filter.h"
-
 namespace baton::router {
 
 uint64_t RankView::Streams() const {
@@ -11,15 +9,6 @@ uint64_t RankView::Streams() const {
 }
 uint64_t RankView::Backlog() const {
   return std::max(own_tokens, backlog_tokens + fresh_tokens);
-}
-
-absl::StatusOr<Placement> PlaceLeastLoaded(const PlacementConfig& config, absl::Span<const RankView> ranks,
-                                           const PlacementRequest& request) {
-  return PlaceEach(
-      config, ranks, request, [](uint32_t) { return 0u; },
-      [ranks](WorkerRole role, absl::Span<const uint32_t> candidates) {
-        return LeastLoaded(role, ranks, candidates);
-      });
 }
 
 }  // namespace baton::router

@@ -1,11 +1,6 @@
 #pragma once
 
-// Where a stream runs: least loaded (DESIGN sections 3 and 4). A pure function of a view of all ranks.
-//
-// Decode goes to the rank with the fewest sequences, prefill to the one with the fewest tokens before it
-// (policy least_tokens; others are in policies/).
-// What this router has placed counts at once, before any worker has reported it. Ties: more free pages, then
-// placed on least often, then the lower reference; so equal views give equal answers.
+// What a placement is decided from, and what it is (DESIGN sections 3 and 4); policy.h decides.
 
 #include <compare>
 #include <cstdint>
@@ -13,9 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "common/ids.h"
 
 namespace baton::router {
@@ -35,7 +28,8 @@ struct RankView {
   WorkerRole role = WorkerRole::kUnknown;
   bool healthy = false;
   bool draining = false;
-  bool suspect = false;  // has fallen silent: used only if no other is left
+  // Has fallen silent, or calls to it failed: takes decode only if no other is left, prefill not at all.
+  bool suspect = false;
   std::string fingerprint;
   bool accepts_inexact = false;  // KV of other fingerprints, given and taken
   std::string model_id;          // but only of this; empty: unknown
@@ -70,10 +64,10 @@ struct PlacementRequest {
   uint32_t cached_tokens = 0;  // known to be held by decode ranks
   uint32_t max_new_tokens = 1;
   uint32_t expected_new_tokens = 0;  // of an answer like this one; 0: unknown
-  int32_t priority = 0;
   absl::Duration ttft_slo = absl::InfiniteDuration();
   absl::Duration itl_slo = absl::InfiniteDuration();
   std::vector<RankRef> avoid;  // already tried: used again only if nothing else is left
+  std::string fingerprint;     // of a replay: no other rank may go on with the stream; empty: any
 };
 
 // A prefix to be moved into the cache of the rank that computes the prompt, before it does.
@@ -97,11 +91,5 @@ struct Placement {
   std::optional<PrefixFetch> fetch{};
   PlacementReasons reasons{};
 };
-
-// Errors: Unavailable if no healthy, undrained decode rank is known; InvalidArgument if the request fits none
-// of them. A prefill rank is paired only with a decode rank of an equal fingerprint, or, if there is none,
-// with one of another, of the same model, where both accept that.
-absl::StatusOr<Placement> PlaceLeastLoaded(const PlacementConfig& config, absl::Span<const RankView> ranks,
-                                           const PlacementRequest& request);
 
 }  // namespace baton::router

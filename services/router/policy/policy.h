@@ -43,7 +43,6 @@ struct PolicyInput {
   absl::Span<const uint32_t> held_tokens;
   // Blocks that each rank is known to hold in all, in the order of `ranks`; empty: none.
   absl::Span<const uint64_t> held_blocks;
-  uint32_t pool_tokens = 0;  // the same of the pool tiers, which every rank can read
   const PlacementRequest& request;
   MonoTime now{};
 
@@ -83,7 +82,7 @@ using PolicyFeedback =
 class Policy {
  public:
   virtual ~Policy() = default;
-  // Errors as of PlaceLeastLoaded (placement.h). The ranks returned are among the input's.
+  // Errors as of DecodeCandidates (filter.h). The ranks returned are among the input's.
   virtual absl::StatusOr<Placement> Place(const PolicyInput& input, PolicyRandom& random) = 0;
   // Policies that learn nothing ignore it.
   virtual void Learn(const PolicyFeedback& feedback) = 0;

@@ -15,6 +15,7 @@ void WorkerTable::RemoveEndpoint(const std::string& endpoint) {
   if (it == endpoints_.end()) return;
   EndLife(it->second.worker);
   endpoints_.erase(it);
+  ShowAll();
 }
 
 // What streams still hold of the old life goes as they discharge it.
@@ -41,9 +42,11 @@ absl::Status WorkerTable::Report(const std::string& endpoint, const WorkerReport
   } else if (state.worker == 0 || !state.connected || report.epoch != state.epoch ||
              report.number != state.last_number + 1) {
     state.connected = false;
+    Show(state);
     return absl::FailedPreconditionError(
         absl::StrCat("report ", report.number, " of ", endpoint, " does not follow ", state.last_number));
   }
+  bool same_ranks = report.number != 0;
   state.connected = true;
   state.silent = false;
   state.last_number = report.number;
@@ -57,21 +60,31 @@ absl::Status WorkerTable::Report(const std::string& endpoint, const WorkerReport
     const auto known = std::find_if(state.ranks.begin(), state.ranks.end(), same);
     if (known == state.ranks.end()) {
       state.ranks.push_back(rank);
+      same_ranks = false;
     } else {
       *known = rank;
     }
+  }
+  if (same_ranks) {
+    Show(state);
+  } else {
+    ShowAll();
   }
   for (auto own = own_.lower_bound({state.worker, 0}); own != own_.end() && own->first.worker == state.worker;
        ++own) {
     own->second.fresh_streams = 0;
     own->second.fresh_tokens = 0;
     own->second.fresh_context = 0;
+    ShowOwn(own->first);
   }
   return absl::OkStatus();
 }
 
 void WorkerTable::Disconnected(const std::string& endpoint) {
-  if (auto it = endpoints_.find(endpoint); it != endpoints_.end()) it->second.connected = false;
+  const auto it = endpoints_.find(endpoint);
+  if (it == endpoints_.end()) return;
+  it->second.connected = false;
+  Show(it->second);
 }
 
 bool WorkerTable::Tick(MonoTime now) {
@@ -79,44 +92,62 @@ bool WorkerTable::Tick(MonoTime now) {
   for (auto& [endpoint, state] : endpoints_) {
     if (!state.connected || state.silent || now - state.last_report <= config_.silence_timeout) continue;
     state.silent = true;
+    Show(state);
     changed = true;
   }
   return changed;
 }
 
-std::vector<RankView> WorkerTable::Ranks() const {
-  std::vector<RankView> views;
+void WorkerTable::ShowAll() {
+  ++membership_;
+  views_.clear();
+  view_of_.clear();
   for (const auto& [endpoint, state] : endpoints_) {
     if (state.worker == 0) continue;
     for (const RankReport& rank : state.ranks) {
-      RankView view{.ref = {state.worker, rank.rank},
-                    .role = state.role,
-                    .healthy = state.Usable(),
-                    .draining = state.draining,
-                    .suspect = state.silent,
-                    .fingerprint = state.facts.fingerprint,
-                    .accepts_inexact = state.facts.accepts_inexact,
-                    .model_id = state.facts.model_id,
-                    .page_tokens = state.facts.page_tokens,
-                    .total_pages = rank.pages.total(),
-                    .max_context = state.facts.max_context,
-                    .running = rank.running,
-                    .waiting = rank.waiting,
-                    .backlog_tokens = rank.backlog_tokens,
-                    .context_tokens = rank.context_tokens,
-                    .free_pages = rank.pages.free + rank.pages.cached};
-      if (auto own = own_.find(view.ref); own != own_.end()) {
-        view.own_streams = own->second.streams;
-        view.own_tokens = own->second.tokens;
-        view.fresh_streams = own->second.fresh_streams;
-        view.fresh_tokens = own->second.fresh_tokens;
-        view.fresh_context = own->second.fresh_context;
-        view.placed = own->second.placed;
-      }
-      views.push_back(std::move(view));
+      const RankRef ref{state.worker, rank.rank};
+      view_of_[ref] = views_.size();
+      views_.push_back({.ref = ref,
+                        .fingerprint = state.facts.fingerprint,
+                        .accepts_inexact = state.facts.accepts_inexact,
+                        .model_id = state.facts.model_id,
+                        .page_tokens = state.facts.page_tokens,
+                        .max_context = state.facts.max_context});
+      ShowOwn(ref);
     }
   }
-  return views;
+  for (const auto& [endpoint, state] : endpoints_) Show(state);
+}
+
+void WorkerTable::Show(const WorkerState& state) {
+  if (state.worker == 0) return;
+  for (const RankReport& rank : state.ranks) {
+    RankView& view = views_[view_of_.at({state.worker, rank.rank})];
+    view.role = state.role;
+    view.healthy = state.Usable();
+    view.draining = state.draining;
+    view.suspect = state.silent;
+    view.total_pages = rank.pages.total();
+    view.running = rank.running;
+    view.waiting = rank.waiting;
+    view.backlog_tokens = rank.backlog_tokens;
+    view.context_tokens = rank.context_tokens;
+    view.free_pages = rank.pages.free + rank.pages.cached;
+  }
+}
+
+void WorkerTable::ShowOwn(RankRef ref) {
+  const auto at = view_of_.find(ref);
+  if (at == view_of_.end()) return;
+  const auto found = own_.find(ref);
+  const OwnLoad own = found == own_.end() ? OwnLoad() : found->second;
+  RankView& view = views_[at->second];
+  view.own_streams = own.streams;
+  view.own_tokens = own.tokens;
+  view.fresh_streams = own.fresh_streams;
+  view.fresh_tokens = own.fresh_tokens;
+  view.fresh_context = own.fresh_context;
+  view.placed = own.placed;
 }
 
 const WorkerState* WorkerTable::Find(uint64_t worker) const {
@@ -144,6 +175,7 @@ void WorkerTable::Charge(RankRef ref, uint64_t streams, uint64_t tokens, uint64_
   own.fresh_streams += streams;
   own.fresh_tokens += tokens;
   own.placed += streams;
+  ShowOwn(ref);
 }
 
 void WorkerTable::Discharge(RankRef ref, uint64_t streams, uint64_t tokens) {
@@ -156,6 +188,7 @@ void WorkerTable::Discharge(RankRef ref, uint64_t streams, uint64_t tokens) {
   own.fresh_tokens = std::min(own.fresh_tokens, own.tokens);
   if (own.fresh_streams == 0) own.fresh_context = 0;
   if (own.streams == 0 && own.tokens == 0 && Find(ref.worker) == nullptr) own_.erase(it);
+  ShowOwn(ref);
 }
 
 }  // namespace baton::router

@@ -16,9 +16,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/clock.h"
 #include "common/ids.h"
 #include "services/router/policy/placement.h"
+#include "services/router/policy/prefix_change.h"
 
 namespace baton::router {
 
@@ -50,8 +52,9 @@ struct WorkerFacts {  // constant for an epoch
   KvEndpoint kv;
   uint32_t page_tokens = 0;
   uint64_t max_context = 0;
-  bool accepts_inexact = false;  // KV of other fingerprints
-  std::string model_id;          // what its KV means
+  bool accepts_inexact = false;   // KV of other fingerprints
+  std::string model_id;           // what its KV means
+  bool publishes_blocks = false;  // tells of its prefix cache
 };
 
 // One Watch event as plain data.
@@ -62,7 +65,8 @@ struct WorkerReport {
   WorkerRole role = WorkerRole::kUnknown;
   bool draining = false;
   bool healthy = true;
-  std::vector<RankReport> ranks;  // of a snapshot: all; of a delta: those that changed
+  std::vector<RankReport> ranks;       // of a snapshot: all; of a delta: those that changed
+  std::vector<PrefixChange> blocks{};  // for the prefix index; the table does not look at it
 };
 
 struct WorkerState {
@@ -97,7 +101,10 @@ class WorkerTable {
   // Marks silent workers as suspect; true if any became so.
   bool Tick(MonoTime now);
 
-  std::vector<RankView> Ranks() const;
+  // Valid until the next non-const call. Their order is the same as long as membership() is.
+  absl::Span<const RankView> Ranks() const { return views_; }
+  uint64_t membership() const { return membership_; }
+  uint64_t newest_worker() const { return next_worker_ - 1; }  // numbers only grow
   // By worker number; nullptr if that life is over or was never seen. Valid until the next non-const call.
   const WorkerState* Find(uint64_t worker) const;
   // The endpoint of a worker number; empty if unknown.
@@ -115,11 +122,18 @@ class WorkerTable {
     uint64_t streams = 0, tokens = 0, fresh_streams = 0, fresh_tokens = 0, fresh_context = 0, placed = 0;
   };
   void EndLife(uint64_t worker);
+  // The views follow: of one worker, of all after ranks came or went, of this router's own load.
+  void Show(const WorkerState& state);
+  void ShowAll();
+  void ShowOwn(RankRef ref);
   const WorkerTableConfig config_;
   uint64_t next_worker_ = 1;
   std::map<std::string, WorkerState> endpoints_;
   absl::flat_hash_map<uint64_t, std::string> endpoint_of_;
   std::map<RankRef, OwnLoad> own_;
+  std::vector<RankView> views_;
+  std::map<RankRef, size_t> view_of_;
+  uint64_t membership_ = 0;
 };
 
 }  // namespace baton::router

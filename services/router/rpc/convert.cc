@@ -1,5 +1,6 @@
 #include "services/router/rpc/convert.h"
 
+#include <cstring>
 #include <utility>
 
 namespace baton::router {
@@ -125,6 +126,14 @@ HandoffOutcome GetOutcome(v1::KvOutcome outcome) {
     default:
       return HandoffOutcome::kUnknown;
   }
+}
+
+// False: not of whole hashes.
+bool GetBlocks(const std::string& bytes, std::vector<BlockHash>* out) {
+  if (bytes.size() % sizeof(BlockHash) != 0) return false;
+  out->resize(bytes.size() / sizeof(BlockHash));
+  std::memcpy(out->data(), bytes.data(), bytes.size());
+  return true;
 }
 
 WorkerRole GetRole(v1::Role role) {
@@ -294,7 +303,8 @@ std::optional<WatchMessage> FromProto(const v1::WatchEvent& event) {
                   .page_tokens = info.page_tokens(),
                   .max_context = info.max_context(),
                   .accepts_inexact = info.accepts_inexact_kv(),
-                  .model_id = info.model_id()};
+                  .model_id = info.model_id(),
+                  .publishes_blocks = info.publishes_blocks()};
   for (const v1::RankLoad& rank : event.ranks()) {
     const v1::Pages& pages = rank.pages();
     report.ranks.push_back({.rank = rank.rank(),
@@ -304,6 +314,12 @@ std::optional<WatchMessage> FromProto(const v1::WatchEvent& event) {
                             .pages = {pages.free(), pages.used(), pages.cached(), pages.pinned(),
                                       pages.pulling(), pages.quarantined()},
                             .context_tokens = rank.context_tokens()});
+  }
+  for (const v1::BlockChanges& blocks : event.blocks()) {
+    PrefixChange change{.rank = blocks.rank(), .restart = blocks.restart()};
+    if (!GetBlocks(blocks.stored(), &change.stored) || !GetBlocks(blocks.evicted(), &change.evicted))
+      return std::nullopt;
+    report.blocks.push_back(std::move(change));
   }
   return report;
 }

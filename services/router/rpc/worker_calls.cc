@@ -285,6 +285,7 @@ std::shared_ptr<Call> WorkerCalls::Watch(const std::string& endpoint,
                                          std::function<void(WatchMessage)> callback) {
   v1::WatchRequest request;
   request.set_interval_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(impl_->config.watch_interval)));
+  request.set_blocks(true);
   return impl_->Open(endpoint, std::move(request), absl::InfiniteDuration(), &AsyncStub::Watch,
                      std::move(callback));
 }

@@ -134,7 +134,7 @@ HttpResponse RouterHandler::Get(const std::string& path) {
     return {.content_type = "text/plain; version=0.0.4", .body = context_.metrics->Text()};
   if (path == "/baton/status") {
     return {.body = StatusJson(context_.cluster.registry->Workers(), context_.cluster.registry->Ranks(),
-                               context_.admission->load())};
+                               context_.admission->load(), context_.cluster.registry->placement())};
   }
   if (path == "/baton/streams") return {.body = StreamsJson(*context_.cluster.streams)};
   if (path == kModels) return {.body = absl::StrCat(R"({"object":"list","data":[)", ModelJson(), "]}")};

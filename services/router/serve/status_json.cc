@@ -53,16 +53,27 @@ std::string WorkerJson(const std::string& endpoint, const WorkerState& state,
                       R"(,"max_context":)", state.facts.max_context, R"(,"ranks":[)", list, "]}");
 }
 
+std::string PlacementJson(const PlacementStatus& placement) {
+  const PlacementCounts& counts = placement.counts;
+  return absl::StrCat(R"({"policy":)", JsonString(placement.policy), R"(,"placed":)", counts.placed,
+                      R"(,"prompt_tokens":)", counts.prompt_tokens, R"(,"held_tokens":)", counts.held_tokens,
+                      R"(,"best_held_tokens":)", counts.best_held_tokens, R"(,"index":{"pairs":)",
+                      placement.prefixes.pairs, R"(,"blocks":)", placement.prefixes.blocks, R"(,"bytes":)",
+                      placement.prefixes.bytes, "}}");
+}
+
 }  // namespace
 
 std::string StatusJson(const std::vector<std::pair<std::string, WorkerState>>& workers,
-                       const std::vector<RankView>& ranks, const AdmissionGate::Load& load) {
+                       const std::vector<RankView>& ranks, const AdmissionGate::Load& load,
+                       const PlacementStatus& placement) {
   const std::string list = absl::StrJoin(workers, ",", [&](std::string* out, const auto& worker) {
     absl::StrAppend(out, WorkerJson(worker.first, worker.second, ranks));
   });
   return absl::StrCat(R"({"router":{"inflight":)", load.inflight, R"(,"inflight_tokens":)",
                       load.inflight_tokens, R"(,"queued":)", load.queued, R"(,"queued_tokens":)",
-                      load.queued_tokens, R"(,"limit":)", load.limit, R"(},"workers":[)", list, "]}");
+                      load.queued_tokens, R"(,"limit":)", load.limit, R"(},"placement":)",
+                      PlacementJson(placement), R"(,"workers":[)", list, "]}");
 }
 
 }  // namespace baton::router

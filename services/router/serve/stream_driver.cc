@@ -76,10 +76,13 @@ void StreamDriver::Publish() {
 void StreamDriver::Do(const Place& place) {
   placed_ = PlacedStream();
   if (PlaceAtLive(place.attempt)) return;
-  auto placed = cluster_.registry->Place(
-      {.prompt_tokens = static_cast<uint32_t>(spec_.prompt->size()) + session_.emission().next_position(),
-       .max_new_tokens = spec_.max_tokens,
-       .avoid = place.avoid});
+  std::vector<TokenId> tokens = *spec_.prompt;
+  const std::vector<TokenId>& emitted = session_.emission().emitted();
+  tokens.insert(tokens.end(), emitted.begin(), emitted.end());
+  auto placed = cluster_.registry->Place({.prompt_tokens = static_cast<uint32_t>(tokens.size()),
+                                          .max_new_tokens = spec_.max_tokens,
+                                          .avoid = place.avoid},
+                                         spec_.cache_salt, tokens);
   if (!placed.ok()) return Execute(session_.Placed(place.attempt, placed.status(), Now()));
   placed_ = *std::move(placed);
   fingerprint_ = placed_.fingerprint;
@@ -132,6 +135,7 @@ void StreamDriver::Do(const EmitToken& emit) {
     placed_.decode.charge.TokensComputed();
     if (placed_.prefill) placed_.prefill->charge.TokensComputed();
   }
+  placed_.feedback.Token(session_.counts().prefill_cached_tokens, Now());
   if (auto listener = listener_.lock()) listener->OnStreamToken(choice_, emit.token);
 }
 
@@ -146,6 +150,7 @@ void StreamDriver::Do(const EndQuietly&) {
 }
 
 void StreamDriver::End(const StreamEnd& end) {
+  if (end.status.ok()) placed_.feedback.Finished(Now());
   placed_ = PlacedStream();
   if (auto listener = listener_.lock()) listener->OnStreamEnd(choice_, end);
 }

@@ -60,6 +60,7 @@ void StreamDriver::Do(const MoveEnded& ended) {
   if (ended.status.ok()) {
     decode_ = std::move(next_decode_);
     placed_.decode = *std::move(target_);
+    placed_.feedback.Moved(placed_.decode.ref, Now());
   }
   next_decode_.reset();
   target_.reset();

@@ -16,6 +16,7 @@ namespace baton::router {
 // told otherwise: direct=TOKENS for direct_below_tokens. InvalidArgument, naming what there is.
 absl::StatusOr<std::unique_ptr<Policy>> MakePolicy(absl::string_view text, const PlacementConfig& config);
 
+inline constexpr char kDefaultPolicy[] = "least_tokens";
 std::vector<std::string> PolicyNames();
 
 }  // namespace baton::router

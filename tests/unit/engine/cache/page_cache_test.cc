@@ -76,6 +76,23 @@ TEST(PageCacheTest, EvictsLeavesFirstLeastRecentlyUsedFirst) {
   EXPECT_EQ(cache.CheckIntegrity(), absl::OkStatus());
 }
 
+TEST(PageCacheTest, TellsOfWhatItNamesAndForgetsInOrder) {
+  PageCache cache(4, true);
+  const auto a = Chain(1, 1, 3, 0);
+  Compute(&cache, a).Reset();
+  Compute(&cache, a).Reset();  // nothing new
+  { const std::optional<PageLease> two = cache.Allocate(2, PageHold::kUse); }
+  const std::vector<BlockChange> changes = cache.TakeChanges();
+  ASSERT_EQ(changes.size(), 4u);
+  for (int block = 0; block < 3; ++block) {
+    EXPECT_EQ(changes[block].block, a[block]);
+    EXPECT_TRUE(changes[block].stored);
+  }
+  EXPECT_EQ(changes[3].block, a[2]) << "the leaf went";
+  EXPECT_FALSE(changes[3].stored);
+  EXPECT_TRUE(cache.TakeChanges().empty());
+}
+
 TEST(PageCacheTest, NeverEvictsWhatIsUsedOrPinned) {
   PageCache cache(6, true);
   PageLease used = Compute(&cache, Chain(1, 1, 2, 0));

@@ -73,6 +73,8 @@ TEST(ServeTest, ReusesAPrefixAndLeavesATokenToCompute) {
   EXPECT_EQ(h.core.Load().prefix_hits, 1);
   EXPECT_EQ(h.core.Load().prefix_hit_tokens, 16);  // not 32: the last token must be computed
   EXPECT_EQ(h.core.Load().computed_tokens - computed, 17);
+  const auto named = BlockHashes(RootBlockHash(h.runner.fingerprint(), spec.cache_salt), spec.tokens, 16);
+  EXPECT_EQ(h.blocks, std::set<BlockHash>(named.begin(), named.end()));
   SequenceSpec other = spec;
   other.cache_salt = {1, 2};
   h.Handle(ServeCommand{3, other});

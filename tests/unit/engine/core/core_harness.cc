@@ -37,6 +37,17 @@ void CoreHarness::OnEngineEvent(EngineEvent event) {
       event);
 }
 
+void CoreHarness::OnBlocks(absl::Span<const BlockChange> changes) {
+  for (const BlockChange& change : changes) {
+    if (change.stored) {
+      EXPECT_TRUE(blocks.insert(change.block).second) << "stored twice";
+    } else {
+      EXPECT_EQ(blocks.erase(change.block), 1u) << "evicted what was not there";
+    }
+  }
+  EXPECT_LE(static_cast<int64_t>(blocks.size()), runner.page_count());
+}
+
 void CoreHarness::RunUntilIdle(int limit) {
   int steps = 0;
   while (core.Step(now)) {

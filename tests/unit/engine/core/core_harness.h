@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "engine/engine_core.h"
@@ -29,6 +30,7 @@ class CoreHarness : public EngineEventSink {
   explicit CoreHarness(const FakeRunnerOptions& model = {}, const EngineOptions& options = {});
 
   void OnEngineEvent(EngineEvent event) override;
+  void OnBlocks(absl::Span<const BlockChange> changes) override;
 
   void Handle(EngineCommand command) { core.Handle(std::move(command), now); }
   // Steps until there is no work, checking the books as it goes; fails the test after `limit` steps.
@@ -40,6 +42,7 @@ class CoreHarness : public EngineEventSink {
   FakeRunner runner;
   EngineCore core;
   std::map<SeqId, Heard> heard;
+  std::set<BlockHash> blocks;  // of the prefix cache, as told
   MonoTime now = absl::UnixEpoch();
 };
 

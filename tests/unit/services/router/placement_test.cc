@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "services/router/policy/policies/factory.h"
+
 namespace baton::router {
 namespace {
 
@@ -19,6 +21,13 @@ RankView Decode(uint64_t worker) {
 }
 RankView Prefill(uint64_t worker) {
   return Rank(worker, WorkerRole::kPrefill);
+}
+
+absl::StatusOr<Placement> PlaceLeastLoaded(const PlacementConfig& config, absl::Span<const RankView> ranks,
+                                           const PlacementRequest& request) {
+  PolicyRandom random(0);
+  const PolicyInput input{.ranks = ranks, .request = request, .now = absl::UnixEpoch()};
+  return (*MakePolicy("least_tokens", config))->Place(input, random);
 }
 
 constexpr PlacementConfig kConfig{.direct_below_tokens = 64};
