@@ -100,8 +100,8 @@ Command ContainerCommands::Log(const std::string& process) const {
   return {{"sh", "-c", absl::StrCat(program_, " logs ", Name(process), " 2>&1")}};
 }
 
-Command ContainerCommands::Restarts(const std::string& process) const {
-  return {{program_, "inspect", "--format", "{{.RestartCount}}", Name(process)}};
+std::optional<Command> ContainerCommands::Running(const std::string& process) const {
+  return Command{{program_, "inspect", "--format", "{{.State.Running}}", Name(process)}, ""};
 }
 
 Command KubernetesCommands::Kubectl(std::vector<std::string> words, std::string input) const {
@@ -172,9 +172,8 @@ Command KubernetesCommands::Log(const std::string& process) const {
   return Kubectl({"logs", Pod(process)});
 }
 
-Command KubernetesCommands::Restarts(const std::string& process) const {
-  return Kubectl(
-      {"get", "pod", Pod(process), "--output", "jsonpath={.status.containerStatuses[0].restartCount}"});
+std::optional<Command> KubernetesCommands::Running(const std::string&) const {
+  return std::nullopt;
 }
 
 }  // namespace baton::chaos

@@ -2,6 +2,7 @@
 
 // The commands that strike containers (podman, docker) and pods (kubectl). Composed here, run elsewhere.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,9 @@ class RemoteCommands {
   virtual ~RemoteCommands() = default;
 
   virtual absl::StatusOr<std::vector<Command>> Signal(const std::string& process, int signal) const = 0;
-  // Ends it; `restart`: and starts it again, where nobody else does.
+  // Ends it, soon.
   virtual std::vector<Command> End(const std::string& process, int signal) const = 0;
+  // Once it has ended; none where somebody else does.
   virtual std::vector<Command> StartAgain(const std::string& process) const = 0;
   // From what was cut before to what shall be cut.
   virtual absl::StatusOr<std::vector<Command>> SetNetwork(const std::vector<NetworkFault>& before,
@@ -32,8 +34,8 @@ class RemoteCommands {
   virtual Command Get(const std::string& process, const std::string& path) const = 0;
   // Writes its log.
   virtual Command Log(const std::string& process) const = 0;
-  // Writes how often it was restarted, as a number, if it runs.
-  virtual Command Restarts(const std::string& process) const = 0;
+  // Writes "true" while it runs; none where somebody else starts again what ended.
+  virtual std::optional<Command> Running(const std::string& process) const = 0;
 };
 
 // `program`: "podman" or "docker". A partition takes a container off its network, so it is from all.
@@ -48,7 +50,7 @@ class ContainerCommands final : public RemoteCommands {
                                                   const std::vector<NetworkFault>& after) const override;
   Command Get(const std::string& process, const std::string& path) const override;
   Command Log(const std::string& process) const override;
-  Command Restarts(const std::string& process) const override;
+  std::optional<Command> Running(const std::string& process) const override;
 
  private:
   std::string Name(const std::string& process) const { return FillTemplate(deployment_.container, process); }
@@ -69,7 +71,7 @@ class KubernetesCommands final : public RemoteCommands {
                                                   const std::vector<NetworkFault>& after) const override;
   Command Get(const std::string& process, const std::string& path) const override;
   Command Log(const std::string& process) const override;
-  Command Restarts(const std::string& process) const override;
+  std::optional<Command> Running(const std::string& process) const override;
 
  private:
   std::string Pod(const std::string& process) const { return FillTemplate(deployment_.pod, process); }

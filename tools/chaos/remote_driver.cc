@@ -1,7 +1,10 @@
 #include "tools/chaos/remote_driver.h"
 
+#include <signal.h>
+
 #include <filesystem>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "tools/chaos/schedule.h"
@@ -12,6 +15,7 @@ namespace baton::chaos {
 namespace {
 
 constexpr absl::Duration kAskTimeout = absl::Seconds(2);
+constexpr absl::Duration kLook = absl::Milliseconds(300);
 
 }  // namespace
 
@@ -51,15 +55,15 @@ absl::Status RemoteDriver::Stop() {
 }
 
 std::vector<ProcessView> RemoteDriver::Processes() {
-  RestartDue();
+  StartWhatEnded();
   std::vector<ProcessView> views;
   for (const std::string& name : names_) {
     absl::MutexLock lock(&mutex_);
-    const auto starts = start_at_.find(name);
-    const bool down = starts != start_at_.end();
+    const auto ended = down_.find(name);
+    const bool down = ended != down_.end();
     views.push_back({name, RoleOf(name), down ? "" : name, "", absl::StrCat(log_dir_, "/", name, ".log"),
                      !down, ended_[name] - (down ? 1 : 0), "",
-                     down && starts->second == absl::InfiniteFuture()});
+                     down && ended->second.restart_after == absl::InfiniteDuration()});
   }
   return views;
 }
@@ -78,10 +82,11 @@ absl::Status RemoteDriver::Signal(const std::string& process, int signal) {
 }
 
 absl::Status RemoteDriver::End(const std::string& process, int signal, absl::Duration restart_after,
-                               absl::Duration) {
+                               absl::Duration kill_after) {
   BATON_RETURN_IF_ERROR(RunAll(commands_->End(process, signal)));
+  const MonoTime now = clock_.Now();
   absl::MutexLock lock(&mutex_);
-  start_at_[process] = clock_.Now() + restart_after;
+  down_[process] = {restart_after, now + kill_after, now, std::nullopt};
   ++ended_[process];
   return absl::OkStatus();
 }
@@ -108,20 +113,49 @@ absl::Status RemoteDriver::RunAll(const std::vector<Command>& commands) {
   return absl::OkStatus();
 }
 
-void RemoteDriver::RestartDue() {
+void RemoteDriver::StartWhatEnded() {
   std::vector<std::string> due;
   {
     absl::MutexLock lock(&mutex_);
-    for (auto it = start_at_.begin(); it != start_at_.end();) {
-      if (clock_.Now() < it->second) {
-        ++it;
-        continue;
-      }
-      due.push_back(it->first);
-      it = start_at_.erase(it);
+    const MonoTime now = clock_.Now();
+    for (auto& [name, ended] : down_) {
+      if (ended.restart_after == absl::InfiniteDuration() || now < ended.look_at) continue;
+      ended.look_at = absl::InfiniteFuture();  // no other thread looks meanwhile
+      due.push_back(name);
     }
   }
-  for (const std::string& name : due) (void)RunAll(commands_->StartAgain(name));
+  for (const std::string& name : due) GoOn(name);
+}
+
+void RemoteDriver::GoOn(const std::string& name) {
+  const std::optional<Command> asks = commands_->Running(name);
+  bool running = false;
+  if (asks) {
+    const auto said = run_(*asks);
+    running = !said.ok() || absl::StartsWith(*said, "true");  // what does not answer is asked again
+  }
+  const MonoTime now = clock_.Now();
+  bool kill = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    Ended& ended = down_[name];
+    ended.look_at = now + kLook;
+    kill = running && now >= ended.kill_at;
+    if (kill) ended.kill_at = absl::InfiniteFuture();
+    if (!running && !ended.start_at) ended.start_at = now + ended.restart_after;
+    if (!kill && (running || now < *ended.start_at)) return;
+    if (!kill) ended.look_at = absl::InfiniteFuture();
+  }
+  if (kill) {
+    (void)RunAll(commands_->End(name, SIGKILL));
+    return;
+  }
+  const bool started = RunAll(commands_->StartAgain(name)).ok();
+  absl::MutexLock lock(&mutex_);
+  if (started)
+    down_.erase(name);
+  else
+    down_[name].look_at = now + kLook;
 }
 
 }  // namespace baton::chaos

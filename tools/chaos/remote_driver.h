@@ -1,10 +1,12 @@
 #pragma once
 
 // A cluster that others run: containers of podman or docker compose, or pods of Kubernetes. It is struck by
-// commands (remote_commands.h). With dry_run they are only printed.
+// commands (remote_commands.h). With dry_run they are only printed. Containers are started again once they
+// have really ended: looked after by whoever asks for Processes().
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -37,7 +39,15 @@ class RemoteDriver final : public Driver {
 
  private:
   absl::Status RunAll(const std::vector<Command>& commands);
-  void RestartDue() ABSL_LOCKS_EXCLUDED(mutex_);
+  // What was ended here and is not up again.
+  struct Ended {
+    absl::Duration restart_after;
+    MonoTime kill_at;
+    MonoTime look_at;                  // next
+    std::optional<MonoTime> start_at;  // once it is known to be down
+  };
+  void StartWhatEnded() ABSL_LOCKS_EXCLUDED(mutex_);
+  void GoOn(const std::string& name) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Deployment deployment_;
   const std::vector<std::string> names_;
@@ -47,8 +57,8 @@ class RemoteDriver final : public Driver {
   const SteadyClock clock_;
   absl::Mutex mutex_;
   std::vector<NetworkFault> network_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, MonoTime> start_at_ ABSL_GUARDED_BY(mutex_);  // of those that were ended here
-  std::map<std::string, int> ended_ ABSL_GUARDED_BY(mutex_);          // how often each was
+  std::map<std::string, Ended> down_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, int> ended_ ABSL_GUARDED_BY(mutex_);  // how often each was
 };
 
 }  // namespace baton::chaos

@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "tools/chaos/dry_run.h"
 #include "tools/chaos/remote_commands.h"
 #include "tools/chaos/remote_driver.h"
@@ -95,7 +98,8 @@ TEST(RemoteDriverTest, WhatIsCutIsHealedWhenItGoesAndWhatEndedIsStartedAgain) {
   std::vector<std::string> ran;
   const auto run = [&](const Command& command) -> absl::StatusOr<std::string> {
     ran.push_back(ToShell(command));
-    return std::string("12");
+    return std::string(
+        ran.back().find("inspect --format '{{.State.Running}}'") == std::string::npos ? "12" : "false\n");
   };
   Scenario scenario;
   scenario.deployment = Compose();
@@ -111,12 +115,52 @@ TEST(RemoteDriverTest, WhatIsCutIsHealedWhenItGoesAndWhatEndedIsStartedAgain) {
         RemoteDriver(Scenario{}, std::make_unique<ContainerCommands>("podman", Compose()), run, "")
             .Start([](const std::string&) {}, [] { return false; })));
   }
-  ASSERT_EQ(ran.size(), 5u);
+  ASSERT_EQ(ran.size(), 6u);
+  EXPECT_EQ(ran[1], "podman inspect --format '{{.State.Running}}' baton_decode_0");
+  ran.erase(ran.begin() + 1);
   EXPECT_EQ(ran[0], "podman kill --signal KILL baton_decode_0");
   EXPECT_EQ(ran[1], "podman start baton_decode_0");
   EXPECT_EQ(ran[2], "podman network disconnect baton_net baton_decode_1");
   EXPECT_THAT(ran[3], HasSubstr("curl"));
   EXPECT_EQ(ran[4], "podman network connect baton_net baton_decode_1");
+}
+
+// Runs commands on one container that goes on running after its end was asked for, until it is killed.
+class Stubborn {
+ public:
+  absl::StatusOr<std::string> Run(const Command& command) {
+    const std::string& verb = command.words[1];
+    told.push_back(verb == "kill" ? command.words[3] : verb);
+    if (told.back() == "KILL") running = false;
+    if (verb == "inspect") return std::string(running ? "true\n" : "false\n");
+    if (verb != "start") return std::string();
+    if (!running && --failing_starts < 0) return std::string();
+    return absl::FailedPreconditionError("not now");
+  }
+  bool running = true;
+  int failing_starts = 1;
+  std::vector<std::string> told;
+};
+
+TEST(RemoteDriverTest, IsStartedAgainOnceItHasReallyEnded) {
+  Stubborn container;
+  Scenario scenario;
+  scenario.deployment = Compose();
+  RemoteDriver driver(
+      scenario, std::make_unique<ContainerCommands>("podman", scenario.deployment),
+      [&](const Command& command) { return container.Run(command); }, "");
+  ASSERT_TRUE(driver.End("decode-0", SIGTERM, absl::ZeroDuration(), absl::Milliseconds(100)).ok());
+  const auto up = [&] {
+    const auto views = driver.Processes();
+    return std::any_of(views.begin(), views.end(), [](const ProcessView& view) {
+      return view.name == "decode-0" && view.alive && view.restarts == 1;
+    });
+  };
+  const SteadyClock clock;
+  const MonoTime deadline = clock.Now() + absl::Seconds(60);
+  while (!up() && clock.Now() < deadline) std::this_thread::yield();
+  EXPECT_THAT(container.told,
+              ElementsAre("TERM", "inspect", "inspect", "KILL", "inspect", "start", "inspect", "start"));
 }
 
 TEST(DryRunTest, ShowsEveryStepAndWhatCannotBeDone) {
