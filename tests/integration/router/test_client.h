@@ -30,6 +30,8 @@ class TestClient {
   TestResponse Receive(absl::Duration within = absl::Seconds(20));
   // Reads until the raw bytes contain `text`.
   bool ReceiveUntil(absl::string_view text, absl::Duration within = absl::Seconds(20));
+  // What ReceiveUntil has read so far.
+  const std::string& unread() const { return buffer_; }
   // True once the server has closed the connection; what it sends meanwhile is dropped.
   bool WaitForClose(absl::Duration within = absl::Seconds(20));
   void Close();
