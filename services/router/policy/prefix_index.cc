@@ -147,13 +147,15 @@ bool PrefixIndex::Holds(Holder holder, const BlockHash& block) const {
 
 const PrefixIndex::Set* PrefixIndex::Find(const Part& part, const BlockHash& block) {
   const size_t mask = part.buckets.size() - 1;
-  for (size_t at = block.lo & mask;; at = (at + 1) & mask) {
-    const Bucket& bucket = part.buckets[at];
+  // After evictions blocks may have gone past every bucket: one round, no more.
+  for (size_t step = 0; step <= mask; ++step) {
+    const Bucket& bucket = part.buckets[(block.lo + step) & mask];
     for (int slot = 0; slot < kSlots; ++slot) {
       if (bucket.block[slot] == block && bucket.set[slot] != 0) return &bucket.set[slot];
     }
     if (bucket.passed == 0) return nullptr;
   }
+  return nullptr;
 }
 
 // The slot holds no set yet; the caller gives it one before anything else happens.
