@@ -60,14 +60,16 @@ absl::StatusOr<std::vector<uint32_t>> DecodeCandidates(absl::Span<const RankView
   for (uint32_t i = 0; i < ranks.size(); ++i) {
     const RankView& rank = ranks[i];
     if (!Open(rank, WorkerRole::kDecode)) continue;
+    if (!request.fingerprint.empty() && rank.fingerprint != request.fingerprint) continue;
     any_open = true;
     if (!EverFits(rank, request)) continue;
     best.Add(i, rank.suspect * 4 + Avoided(rank, request) * 2 + !Fits(rank, request, rank.free_pages));
   }
   if (!any_open) {
-    return absl::UnavailableError(
-        absl::StrCat("no decode worker is available (", ranks.size(),
-                     " ranks known, none that is healthy, not draining and decodes)"));
+    return absl::UnavailableError(absl::StrCat("no decode worker is available (", ranks.size(),
+                                               " ranks known, none that is healthy, not draining and decodes",
+                                               request.fingerprint.empty() ? "" : " to the same numbers",
+                                               ")"));
   }
   std::vector<uint32_t> candidates = best.Take();
   if (candidates.empty()) {
@@ -82,10 +84,10 @@ std::vector<uint32_t> PrefillCandidates(absl::Span<const RankView> ranks, const 
   BestClass best;
   for (uint32_t i = 0; i < ranks.size(); ++i) {
     const RankView& rank = ranks[i];
-    if (!Open(rank, WorkerRole::kPrefill) || !EverFits(rank, request)) continue;
+    if (!Open(rank, WorkerRole::kPrefill) || rank.suspect || !EverFits(rank, request)) continue;
     const bool differ = Differ(rank, decode);
-    if (differ && !MayDiffer(rank, decode)) continue;
-    best.Add(i, differ * 4 + rank.suspect * 2 + Avoided(rank, request));
+    if (differ && (!request.fingerprint.empty() || !MayDiffer(rank, decode))) continue;
+    best.Add(i, differ * 2 + Avoided(rank, request));
   }
   return best.Take();
 }

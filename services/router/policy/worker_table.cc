@@ -1,6 +1,7 @@
 #include "services/router/policy/worker_table.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -35,6 +36,8 @@ absl::Status WorkerTable::Report(const std::string& endpoint, const WorkerReport
     if (state.worker == 0 || state.epoch != report.epoch) {
       EndLife(state.worker);
       state.worker = next_worker_++;
+      state.calls = WorkerHealth(config_.health);
+      state.failing = false;
       endpoint_of_[state.worker] = endpoint;
     }
     state.epoch = report.epoch;
@@ -90,12 +93,59 @@ void WorkerTable::Disconnected(const std::string& endpoint) {
 bool WorkerTable::Tick(MonoTime now) {
   bool changed = false;
   for (auto& [endpoint, state] : endpoints_) {
+    Judge(state, now);
     if (!state.connected || state.silent || now - state.last_report <= config_.silence_timeout) continue;
     state.silent = true;
     Show(state);
     changed = true;
   }
   return changed;
+}
+
+WorkerState* WorkerTable::Known(uint64_t worker) {
+  auto it = endpoint_of_.find(worker);
+  return it == endpoint_of_.end() ? nullptr : &endpoints_.at(it->second);
+}
+
+void WorkerTable::Judge(WorkerState& state, MonoTime now) {
+  if (std::exchange(state.failing, state.calls.Suspect(now)) != state.failing) Show(state);
+}
+
+void WorkerTable::CallFailed(uint64_t worker, MonoTime now) {
+  WorkerState* const state = Known(worker);
+  if (state == nullptr) return;
+  state->calls.CallFailed(now);
+  Judge(*state, now);
+}
+
+void WorkerTable::CallWorked(uint64_t worker) {
+  WorkerState* const state = Known(worker);
+  if (state == nullptr) return;
+  state->calls.CallWorked();
+  Judge(*state, absl::InfinitePast());
+}
+
+void WorkerTable::Placed(uint64_t worker, MonoTime now) {
+  WorkerState* const state = Known(worker);
+  if (state == nullptr) return;
+  state->calls.Placed(now);
+  Judge(*state, now);
+}
+
+std::vector<uint64_t> WorkerTable::SilentWithStreams() const {
+  std::vector<uint64_t> silent;
+  for (const auto& [endpoint, state] : endpoints_) {
+    if (!state.silent || !state.connected) continue;
+    const bool has_streams = std::any_of(views_.begin(), views_.end(), [&](const RankView& rank) {
+      return rank.ref.worker == state.worker && rank.own_streams > 0;
+    });
+    const bool has_heir = std::any_of(views_.begin(), views_.end(), [&](const RankView& rank) {
+      return rank.role == WorkerRole::kDecode && rank.healthy && !rank.draining && !rank.suspect &&
+             rank.fingerprint == state.facts.fingerprint;
+    });
+    if (has_streams && has_heir) silent.push_back(state.worker);
+  }
+  return silent;
 }
 
 void WorkerTable::ShowAll() {
@@ -126,7 +176,7 @@ void WorkerTable::Show(const WorkerState& state) {
     view.role = state.role;
     view.healthy = state.Usable();
     view.draining = state.draining;
-    view.suspect = state.silent;
+    view.suspect = state.silent || state.failing;
     view.total_pages = rank.pages.total();
     view.running = rank.running;
     view.waiting = rank.waiting;

@@ -21,6 +21,7 @@
 #include "common/ids.h"
 #include "services/router/policy/placement.h"
 #include "services/router/policy/prefix_change.h"
+#include "services/router/policy/worker_health.h"
 
 namespace baton::router {
 
@@ -78,6 +79,8 @@ struct WorkerState {
   bool healthy = false;    // says the worker
   bool connected = false;  // a Watch call is delivering
   bool silent = false;     // no report for longer than the silence timeout
+  WorkerHealth calls;      // what becomes of calls to it
+  bool failing = false;    // as those say
   uint64_t last_number = 0;
   MonoTime last_report = absl::InfinitePast();
   std::vector<RankReport> ranks;
@@ -87,6 +90,7 @@ struct WorkerState {
 
 struct WorkerTableConfig {
   absl::Duration silence_timeout = absl::Seconds(1);
+  WorkerHealthConfig health;
 };
 
 class WorkerTable {
@@ -100,6 +104,13 @@ class WorkerTable {
   void Disconnected(const std::string& endpoint);
   // Marks silent workers as suspect; true if any became so.
   bool Tick(MonoTime now);
+  // A call to the worker was refused or broke; was accepted or brought something; is about to be made.
+  void CallFailed(uint64_t worker, MonoTime now);
+  void CallWorked(uint64_t worker);
+  void Placed(uint64_t worker, MonoTime now);
+  // Workers that have fallen silent and have streams of this router, if some other rank could go on with
+  // them.
+  std::vector<uint64_t> SilentWithStreams() const;
 
   // Valid until the next non-const call. Their order is the same as long as membership() is.
   absl::Span<const RankView> Ranks() const { return views_; }
@@ -122,6 +133,8 @@ class WorkerTable {
     uint64_t streams = 0, tokens = 0, fresh_streams = 0, fresh_tokens = 0, fresh_context = 0, placed = 0;
   };
   void EndLife(uint64_t worker);
+  WorkerState* Known(uint64_t worker);
+  void Judge(WorkerState& state, MonoTime now);
   // The views follow: of one worker, of all after ranks came or went, of this router's own load.
   void Show(const WorkerState& state);
   void ShowAll();

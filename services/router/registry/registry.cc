@@ -148,6 +148,7 @@ struct Registry::Impl : std::enable_shared_from_this<Registry::Impl> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     const WorkerState* state = table.Find(ref.worker);
     table.Charge(ref, 1, tokens, context_tokens);
+    table.Placed(ref.worker, clock.Now());
     return {.ref = ref,
             .endpoint = table.EndpointOf(ref.worker),
             .worker_name = state->facts.name,
@@ -299,6 +300,21 @@ std::optional<Bystander> Registry::Other(uint64_t worker) {
     return Bystander{it->first, it->second.epoch};
   }
   return std::nullopt;
+}
+
+void Registry::CallFailed(uint64_t worker) {
+  absl::MutexLock lock(&impl_->mutex);
+  impl_->table.CallFailed(worker, impl_->clock.Now());
+}
+
+void Registry::CallWorked(uint64_t worker) {
+  absl::MutexLock lock(&impl_->mutex);
+  impl_->table.CallWorked(worker);
+}
+
+std::vector<uint64_t> Registry::SilentWithStreams() const {
+  absl::MutexLock lock(&impl_->mutex);
+  return impl_->table.SilentWithStreams();
 }
 
 bool Registry::CanDecode() const {

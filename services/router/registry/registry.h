@@ -114,6 +114,11 @@ class Registry {
   void Learn(const PolicyFeedback& feedback);
   PlacementStatus placement() const;
   MonoTime Now() const;
+  // What became of a call to a worker: refused or broken; accepted, or it brought something.
+  void CallFailed(uint64_t worker);
+  void CallWorked(uint64_t worker);
+  // Silent workers that have streams of this router which some other rank could go on with.
+  std::vector<uint64_t> SilentWithStreams() const;
   bool CanDecode() const;
   // The smallest context that any usable decode worker announces; 0 if none does.
   uint64_t MaxContext() const;

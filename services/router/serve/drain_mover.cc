@@ -31,6 +31,7 @@ struct DrainMover::Impl : std::enable_shared_from_this<DrainMover::Impl> {
   }
 
   void Look() {
+    for (const uint64_t worker : registry->SilentWithStreams()) streams->WorkerSilent(worker);
     const std::vector<RankView> ranks = registry->Ranks();
     const bool draining = std::any_of(ranks.begin(), ranks.end(), [](const RankView& rank) {
       return rank.draining && rank.role == WorkerRole::kDecode && rank.own_streams > 0;

@@ -1,7 +1,7 @@
 #pragma once
 
 // A thread that looks at the cluster every few tens of milliseconds and moves this router's streams away from
-// decode ranks that drain (policy/drain_moves.h).
+// decode ranks that drain (policy/drain_moves.h), and tells those whose worker has fallen silent.
 
 #include <memory>
 

@@ -36,6 +36,8 @@ RouterMetrics::RouterMetrics(Metrics& metrics)
           metrics.Counter("baton_router_prompt_tokens_total", "Prompt tokens of accepted requests.")),
       generated_tokens_(metrics.Counter("baton_router_generated_tokens_total", "Tokens emitted to clients.")),
       retries_(metrics.Counter("baton_router_retries_total", "Attempts after a stream's first.")),
+      replays_(metrics.Counter("baton_router_replays_total",
+                               "Attempts that went on with a stream whose tokens were out (exact replay).")),
       failures_(metrics.Counter("baton_router_failed_streams_total", "Streams that ended in an error.")),
       stale_(Dropped(metrics, "stale")),
       repeated_(Dropped(metrics, "repeated")),
@@ -70,6 +72,7 @@ void RouterMetrics::StreamEnded(const StreamSession& session, bool failed) {
   repeated_.Increment(static_cast<double>(counts.repeated));
   differing_.Increment(static_cast<double>(counts.differing));
   if (session.counts().attempts > 1) retries_.Increment(session.counts().attempts - 1);
+  replays_.Increment(session.counts().replays);
   moved_.Increment(session.counts().moves);
   not_moved_.Increment(session.counts().moves_failed);
   fetches_held_.Increment(session.counts().fetches_held);

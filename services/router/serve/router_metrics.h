@@ -36,6 +36,7 @@ class RouterMetrics {
   prometheus::Counter& prompt_tokens_;
   prometheus::Counter& generated_tokens_;
   prometheus::Counter& retries_;
+  prometheus::Counter& replays_;
   prometheus::Counter& failures_;
   prometheus::Counter& stale_;
   prometheus::Counter& repeated_;

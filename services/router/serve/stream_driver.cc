@@ -67,6 +67,7 @@ void StreamDriver::Publish() {
     return;
   }
   entry_.Set({.at = session_.decode_rank(),
+              .prefill_worker = placed_.prefill ? placed_.prefill->ref.worker : 0,
               .worker = placed_.decode.worker_name,
               .prompt_tokens = static_cast<uint32_t>(spec_.prompt->size()),
               .tokens = session_.emission().next_position(),
@@ -81,7 +82,8 @@ void StreamDriver::Do(const Place& place) {
   tokens.insert(tokens.end(), emitted.begin(), emitted.end());
   auto placed = cluster_.registry->Place({.prompt_tokens = static_cast<uint32_t>(tokens.size()),
                                           .max_new_tokens = spec_.max_tokens,
-                                          .avoid = place.avoid},
+                                          .avoid = place.avoid,
+                                          .fingerprint = emitted.empty() ? std::string() : fingerprint_},
                                          spec_.cache_salt, tokens);
   if (!placed.ok()) return Execute(session_.Placed(place.attempt, placed.status(), Now()));
   placed_ = *std::move(placed);
@@ -155,8 +157,24 @@ void StreamDriver::End(const StreamEnd& end) {
   if (auto listener = listener_.lock()) listener->OnStreamEnd(choice_, end);
 }
 
+void StreamDriver::WorkerSilent(uint64_t worker) {
+  post_([weak = weak_from_this(), worker] {
+    if (auto self = weak.lock()) self->Execute(self->session_.WorkerSilent(worker, self->Now()));
+  });
+}
+
+// Before the session hears of it: the next place is chosen by what is known then.
+template <typename Message>
+void StreamDriver::NoteCall(uint64_t worker, const Message& message) {
+  const auto* const ended = std::get_if<EndedMessage>(&message);
+  if (ended == nullptr) return cluster_.registry->CallWorked(worker);
+  if (absl::IsUnavailable(ended->status)) cluster_.registry->CallFailed(worker);
+}
+
 void StreamDriver::OnDecode(Attempt attempt, const DecodeMessage& message) {
   const MonoTime now = Now();
+  const bool current = attempt == session_.attempt() && !session_.done();
+  if (current && !std::holds_alternative<TokenMessage>(message)) NoteCall(placed_.decode.ref.worker, message);
   if (std::holds_alternative<AcceptedMessage>(message)) KeepElsewhere();
   decode_over_ |= attempt == session_.attempt() && (std::holds_alternative<FinishedMessage>(message) ||
                                                     std::holds_alternative<EndedMessage>(message));
@@ -177,8 +195,9 @@ void StreamDriver::OnDecode(Attempt attempt, const DecodeMessage& message) {
 
 void StreamDriver::OnPrefill(Attempt attempt, const PrefillMessage& message) {
   const MonoTime now = Now();
-  if (std::holds_alternative<EndedMessage>(message) && attempt == session_.attempt() && placed_.prefill) {
-    placed_.prefill->charge.Release();
+  if (attempt == session_.attempt() && placed_.prefill) {
+    NoteCall(placed_.prefill->ref.worker, message);
+    if (std::holds_alternative<EndedMessage>(message)) placed_.prefill->charge.Release();
   }
   Execute(std::visit(
       Overloaded{

@@ -63,6 +63,7 @@ class StreamDriver final : public MovableStream, public std::enable_shared_from_
   void Start();
   // Any thread.
   void RequestMove(RankRef target, MoveDone done) override;
+  void WorkerSilent(uint64_t worker) override;
   void StopStringFound() { Execute(session_.StopStringFound()); }
   void ClientGone() { Execute(session_.ClientGone()); }
   void ReaderTooSlow() { Execute(session_.ReaderTooSlow()); }
@@ -98,6 +99,8 @@ class StreamDriver final : public MovableStream, public std::enable_shared_from_
   void Do(const Fail& fail);
   void Do(const EndQuietly& end);
   void End(const StreamEnd& end);
+  template <typename Message>
+  void NoteCall(uint64_t worker, const Message& message);
   void OnDecode(Attempt attempt, const DecodeMessage& message);
   void OnPrefill(Attempt attempt, const PrefillMessage& message);
   void OnShare(uint32_t round, const ShareMessage& message);

@@ -54,6 +54,19 @@ std::vector<std::pair<StreamId, StreamView>> StreamTable::List() const {
   return list;
 }
 
+void StreamTable::WorkerSilent(uint64_t worker) {
+  std::vector<std::shared_ptr<MovableStream>> told;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [id, card] : cards_) {
+      absl::MutexLock look(&card->mutex);
+      if (card->view.at.worker != worker && card->view.prefill_worker != worker) continue;
+      if (auto stream = card->stream.lock()) told.push_back(std::move(stream));
+    }
+  }
+  for (const auto& stream : told) stream->WorkerSilent(worker);
+}
+
 void StreamTable::Move(StreamId id, RankRef target, MoveDone done) {
   std::shared_ptr<MovableStream> stream;
   {

@@ -24,10 +24,13 @@ class MovableStream {
  public:
   virtual ~MovableStream() = default;
   virtual void RequestMove(RankRef target, MoveDone done) = 0;
+  // A worker of the stream has fallen silent, and another could go on with it.
+  virtual void WorkerSilent(uint64_t worker) = 0;
 };
 
 struct StreamView {
-  RankRef at;  // where it decodes
+  RankRef at;                   // where it decodes
+  uint64_t prefill_worker = 0;  // 0: none
   std::string worker;
   uint32_t prompt_tokens = 0;
   uint32_t tokens = 0;  // emitted
@@ -65,6 +68,8 @@ class StreamTable {
   std::vector<std::pair<StreamId, StreamView>> List() const;
   // `done` gets NotFound if no such stream is open here.
   void Move(StreamId id, RankRef target, MoveDone done);
+  // Tells the streams that this worker serves.
+  void WorkerSilent(uint64_t worker);
 
  private:
   mutable absl::Mutex mutex_;

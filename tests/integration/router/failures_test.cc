@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "tests/integration/router/router_fixture.h"
 
@@ -69,23 +71,43 @@ TEST_F(RouterFixture, InvalidArgumentIsNotTriedAgain) {
   EXPECT_EQ(strict.decodes().size(), 1u);
 }
 
-TEST_F(RouterFixture, BrokenPrefillIsPlacedAgain) {
-  FakeWorker& decode = AddDecode(Says("whole"));
+// Suspect from its first failure on: decode computes the prompt.
+TEST_F(RouterFixture, WhatAPrefillWorkerBreaksDecodeComputes) {
   FakePlan broken = Says("whole");
   broken.break_after = 0;
   FakePlan waits = Says("whole");
   waits.hang_after = 0;
-  decode.SetPlan(waits);
+  FakeWorker& decode = AddDecode(waits);
   FakeWorker& bad = AddPrefill(broken);
   config_.registry.placement.direct_below_tokens = 1;
+  config_.session.retry_backoff = absl::Seconds(1);
+  config_.registry.table.health.min_pause = absl::Minutes(1);
   StartRouter();
-  const TestResponse response = Chat("");
-  EXPECT_EQ(response.status, 503);
-  EXPECT_EQ(bad.prefills().size(), 3u);
-  EXPECT_TRUE(decode.WaitForCancelled(3));
+  TestClient client(port());
+  client.Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, "}")));
+  EXPECT_TRUE(decode.WaitForCancelled(1));
+  decode.SetPlan(Says("whole"));
+  EXPECT_THAT(client.Receive().body, HasSubstr(R"("content":"whole")"));
+  EXPECT_EQ(bad.prefills().size(), 1u);
+  EXPECT_FALSE(decode.decodes().back().has_source());
 }
 
-TEST_F(RouterFixture, DecodeDeathMidStreamIsAnErrorEvent) {
+TEST_F(RouterFixture, WhatADecodeWorkerBreaksAnotherGoesOnWith) {
+  FakePlan dies = Says("one two three");
+  dies.break_after = 1;
+  FakeWorker& bad = AddDecode(dies);
+  FakeWorker& good = AddDecode(Says("one two three"));
+  StartRouter();
+  for (int i = 0; i < 2; ++i) EXPECT_THAT(Chat("").body, HasSubstr(R"("content":"one two three")"));
+  ASSERT_EQ(bad.decodes().size(), 1u);
+  const auto replayed = good.decodes();
+  const auto from_second = [](const auto& request) {
+    return request.spec().tokens_size() == static_cast<int>(request.spec().prompt_tokens()) + 1;
+  };
+  EXPECT_EQ(std::count_if(replayed.begin(), replayed.end(), from_second), 1) << "with the token that was out";
+}
+
+TEST_F(RouterFixture, ARequestThatBreaksEveryWorkerIsAnErrorEvent) {
   FakePlan plan = Says("one two three");
   plan.break_after = 1;
   AddDecode(plan);

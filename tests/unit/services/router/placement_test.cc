@@ -89,6 +89,32 @@ TEST(Placement, SuspectsAndTriedRanksAreLastResorts) {
   EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, again)->decode.worker, 1u) << "nothing else is left";
 }
 
+TEST(Placement, ASuspectPrefillRankIsNotWaitedFor) {
+  std::vector<RankView> ranks = {Decode(1), Prefill(2)};
+  EXPECT_TRUE(PlaceLeastLoaded(kConfig, ranks, kLong)->prefill.has_value());
+  ranks[1].suspect = true;
+  EXPECT_FALSE(PlaceLeastLoaded(kConfig, ranks, kLong)->prefill.has_value()) << "decode computes the prompt";
+}
+
+TEST(Placement, AReplayGoesOnlyToRanksOfItsFingerprint) {
+  std::vector<RankView> ranks = {Decode(1), Decode(2), Prefill(3)};
+  ranks[0].fingerprint = "other";
+  ranks[1].running = 50;
+  ranks[2].fingerprint = "other";
+  for (RankView& rank : ranks) {
+    rank.accepts_inexact = true;
+    rank.model_id = "m";
+  }
+  PlacementRequest replay = kLong;
+  replay.fingerprint = ranks[1].fingerprint;
+  const auto placement = PlaceLeastLoaded(kConfig, ranks, replay);
+  ASSERT_TRUE(placement.ok());
+  EXPECT_EQ(placement->decode.worker, 2u);
+  EXPECT_FALSE(placement->prefill.has_value()) << "nor is KV of other numbers read";
+  replay.fingerprint = "gone";
+  EXPECT_EQ(PlaceLeastLoaded(kConfig, ranks, replay).status().code(), absl::StatusCode::kUnavailable);
+}
+
 TEST(Placement, PagesMustFitEverAndBetterNow) {
   std::vector<RankView> ranks = {Decode(1), Decode(2)};
   ranks[0].free_pages = 2;

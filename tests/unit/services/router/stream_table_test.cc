@@ -12,8 +12,25 @@ struct FakeStream final : MovableStream {
     asked = target;
     done(absl::OkStatus());
   }
+  void WorkerSilent(uint64_t worker) override { silent = worker; }
   std::optional<RankRef> asked;
+  uint64_t silent = 0;
 };
+
+TEST(StreamTableTest, TellsTheStreamsOfASilentWorker) {
+  StreamTable table;
+  const auto decoded = std::make_shared<FakeStream>(), prefilled = std::make_shared<FakeStream>(),
+             other = std::make_shared<FakeStream>();
+  StreamTable::Entry a = table.Add({1, 0}, decoded), b = table.Add({2, 0}, prefilled),
+                     c = table.Add({3, 0}, other);
+  a.Set({.at = {5, 0}});
+  b.Set({.at = {6, 0}, .prefill_worker = 5});
+  c.Set({.at = {6, 0}, .prefill_worker = 7});
+  table.WorkerSilent(5);
+  EXPECT_EQ(decoded->silent, 5u);
+  EXPECT_EQ(prefilled->silent, 5u);
+  EXPECT_EQ(other->silent, 0u);
+}
 
 TEST(StreamTableTest, ListsWhatIsOpenInOrder) {
   StreamTable table;

@@ -76,6 +76,38 @@ TEST_F(WorkerTableTest, SilenceMakesSuspectAndDisconnectUnusable) {
   EXPECT_FALSE(table_.CanDecode());
 }
 
+TEST_F(WorkerTableTest, FailedCallsMakeSuspectUntilOneWorksOrThePauseIsOver) {
+  ASSERT_TRUE(table_.Report(kHost, Report(0), kStart).ok());
+  const uint64_t worker = table_.Ranks()[0].ref.worker;
+  table_.CallFailed(worker, kStart);
+  EXPECT_TRUE(table_.Ranks()[0].suspect);
+  table_.CallWorked(worker);
+  EXPECT_FALSE(table_.Ranks()[0].suspect);
+  table_.CallFailed(worker, kStart);
+  table_.Tick(kStart + absl::Milliseconds(250));
+  EXPECT_FALSE(table_.Ranks()[0].suspect) << "half open";
+  table_.Placed(worker, kStart + absl::Milliseconds(250));
+  EXPECT_TRUE(table_.Ranks()[0].suspect) << "until the probe tells";
+  table_.CallFailed(99, kStart);
+  table_.CallWorked(99);
+  table_.Placed(99, kStart);
+}
+
+TEST_F(WorkerTableTest, TellsOfStreamsOfSilentWorkersThatHaveAnHeir) {
+  ASSERT_TRUE(table_.Report(kHost, Report(0), kStart).ok());
+  const RankRef ref = table_.Ranks()[0].ref;
+  table_.Tick(kStart + absl::Seconds(2));
+  table_.Charge(ref, 1, 10);
+  EXPECT_TRUE(table_.SilentWithStreams().empty()) << "nobody else decodes";
+  table_.AddEndpoint("other:1");
+  WorkerReport other = Report(0);
+  other.epoch = {77, 77};
+  ASSERT_TRUE(table_.Report("other:1", other, kStart + absl::Seconds(2)).ok());
+  EXPECT_EQ(table_.SilentWithStreams(), std::vector<uint64_t>{ref.worker});
+  table_.Discharge(ref, 1, 10);
+  EXPECT_TRUE(table_.SilentWithStreams().empty());
+}
+
 TEST_F(WorkerTableTest, OwnLoadIsFreshUntilTheNextReport) {
   ASSERT_TRUE(table_.Report(kHost, Report(0), kStart).ok());
   const RankRef ref = table_.Ranks()[0].ref;
