@@ -56,7 +56,7 @@ class ResumeTest : public ::testing::Test {
 TEST_F(ResumeTest, AnotherRouterTakesTheRunningStreamOver) {
   const std::string path = "/v1/completions";
   for (const std::string& body : {Body(kLong, R"(,"logprobs":2,"stream_options":{"include_usage":true})"),
-                                 Body(R"("prompt":"short")", R"(,"n":3,"stop":["zq"])")}) {
+                                  Body(R"("prompt":"short")", R"(,"n":3,"stop":["zq"])")}) {
     const SseText whole = Whole(path, body);
     TestClient client(cluster_.port(0));
     SseText has = Begin(client, path, body, 9);
