@@ -1,7 +1,8 @@
 #pragma once
 
 // What a rank's prefix cache holds and how that changed, for any number of readers (Watch calls), each at its
-// own pace: first all blocks, then the changes, or all blocks again if a reader fell too far behind.
+// own pace: first all blocks, then the changes, or all blocks again if a reader fell too far behind. Blocks
+// are told of in the order in which they came, which is mostly that of prompts.
 // Thread-safe.
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "common/block_hash.h"
@@ -27,7 +28,7 @@ class BlockJournal {
   struct Cursor {
     bool begun = false;
     uint64_t next = 0;              // change to be told
-    std::vector<BlockHash> before;  // blocks of the beginning that are still to be told
+    std::vector<BlockHash> before;  // blocks of the beginning that are still to be told, the next one last
   };
   struct Part {
     bool restart = false;                    // what this reader was told before is void
@@ -40,7 +41,7 @@ class BlockJournal {
  private:
   const size_t capacity_;
   mutable absl::Mutex mutex_;
-  absl::flat_hash_set<BlockHash> held_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<BlockHash, uint64_t> held_ ABSL_GUARDED_BY(mutex_);  // which change brought it
   std::deque<BlockChange> changes_ ABSL_GUARDED_BY(mutex_);
   uint64_t first_ ABSL_GUARDED_BY(mutex_) = 0;  // number of changes_.front()
 };

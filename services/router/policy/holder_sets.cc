@@ -135,14 +135,6 @@ void HolderSets::List(Set set, std::vector<uint32_t>* holders) const {
   }
 }
 
-void HolderSets::Prefetch(Set set) const {
-  const uint32_t kind = Kind(set);
-  if (kind == 0) return;
-  const void* item = kind == kBitmap ? static_cast<const void*>(bitmaps_.At(Item(set)))
-                                     : static_cast<const void*>(lists_[kind - 1].At(Item(set)));
-  __builtin_prefetch(item);
-}
-
 HolderSets::Set HolderSets::Make(absl::Span<const uint32_t> holders) {
   if (holders.empty()) return 0;
   if (holders.size() == 1) return holders[0] + 1;

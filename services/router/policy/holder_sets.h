@@ -73,7 +73,6 @@ class HolderSets {
   bool Alike(Set a, Set b) const;
   // Appends the numbers, in no order.
   void List(Set set, std::vector<uint32_t>* holders) const;
-  void Prefetch(Set set) const;
   size_t bytes() const;
 
  private:

@@ -1,21 +1,20 @@
 #include "services/router/policy/prefix_index.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <utility>
 
 namespace baton::router {
 namespace {
 
-constexpr size_t kFirstBuckets = 4;
-constexpr size_t kAhead = 24;    // blocks whose bucket is fetched early
-constexpr size_t kResolved = 8;  // blocks whose set is fetched early
+constexpr size_t kFirstBuckets = 2;
+constexpr size_t kAhead = 8;  // blocks whose bucket is fetched early
 
 }  // namespace
 
 PrefixIndex::PrefixIndex() : parts_(kParts) {
   for (Part& part : parts_) part.buckets.resize(kFirstBuckets);
+  nodes_.Take();  // 0 is no place
 }
 
 std::optional<PrefixIndex::Holder> PrefixIndex::AddHolder() {
@@ -61,30 +60,30 @@ void PrefixIndex::SweepPart(Part* part) {
   for (const Holder holder : sweeping_) gone[holder] = true;
   std::vector<uint32_t> holders;
   for (Bucket& bucket : part->buckets) {
-    for (int slot = 0; slot < kSlots; ++slot) {
-      Set& set = bucket.set[slot];
-      if (set == 0) continue;
+    for (const Place place : bucket.place) {
+      if (place == 0) continue;
+      Set& set = At(place)->set;
       holders.clear();
       sets_.List(set, &holders);
       for (const uint32_t holder : holders) {
         if (gone[holder]) set = sets_.Remove(set, holder);
       }
-      if (set == 0) Erase(part, &set, bucket.block[slot]);
+      if (set == 0) Erase(place);
     }
   }
 }
 
 void PrefixIndex::Stored(Holder holder, absl::Span<const BlockHash> blocks) {
+  Place before = 0;
   for (size_t i = 0; i < blocks.size(); ++i) {
-    if (i + kResolved < blocks.size()) Prefetch(blocks[i + kResolved]);
-    Part& part = parts_[PartOf(blocks[i])];
-    Set* set = const_cast<Set*>(Find(part, blocks[i]));
-    if (set != nullptr && sets_.Contains(*set, holder)) continue;
-    if (set == nullptr) {
-      set = Insert(&part, blocks[i]);
-      ++blocks_;
-    }
-    *set = sets_.Add(*set, holder);
+    if (i + kAhead < blocks.size()) Prefetch(blocks[i + kAhead]);
+    Place place = Find(blocks[i]);
+    if (place == 0) place = Insert(blocks[i]);
+    if (before != 0) At(before)->next = place;
+    before = place;
+    Set& set = At(place)->set;
+    if (set != 0 && sets_.Contains(set, holder)) continue;
+    set = sets_.Add(set, holder);
     ++counts_[holder];
     ++pairs_;
   }
@@ -92,14 +91,13 @@ void PrefixIndex::Stored(Holder holder, absl::Span<const BlockHash> blocks) {
 
 void PrefixIndex::Evicted(Holder holder, absl::Span<const BlockHash> blocks) {
   for (size_t i = 0; i < blocks.size(); ++i) {
-    if (i + kResolved < blocks.size()) Prefetch(blocks[i + kResolved]);
-    Part& part = parts_[PartOf(blocks[i])];
-    Set* set = const_cast<Set*>(Find(part, blocks[i]));
-    if (set == nullptr || !sets_.Contains(*set, holder)) continue;
-    *set = sets_.Remove(*set, holder);
+    if (i + kAhead < blocks.size()) Prefetch(blocks[i + kAhead]);
+    const Place place = Find(blocks[i]);
+    if (place == 0 || !sets_.Contains(At(place)->set, holder)) continue;
+    At(place)->set = sets_.Remove(At(place)->set, holder);
     --counts_[holder];
     --pairs_;
-    if (*set == 0) Erase(&part, set, blocks[i]);
+    if (At(place)->set == 0) Erase(place);
   }
 }
 
@@ -112,23 +110,16 @@ void PrefixIndex::Match(absl::Span<const BlockHash> chain, absl::Span<uint32_t> 
       if (holder < leading.size()) leading[holder] = static_cast<uint32_t>(blocks);
     }
   };
-  std::array<Set, kResolved> found{};
   Set last = 0;
-  const auto resolve = [&](size_t i) {
-    const Set* set = Find(parts_[PartOf(chain[i])], chain[i]);
-    found[i % kResolved] = set == nullptr ? 0 : *set;
-    sets_.Prefetch(found[i % kResolved]);
-  };
-  for (size_t i = 0; i < std::min(chain.size(), kAhead); ++i) Prefetch(chain[i]);
-  for (size_t i = 0; i + 1 < std::min(chain.size() + 1, kResolved); ++i) resolve(i);
+  Place guess = 0;
   for (size_t i = 0; i < chain.size(); ++i) {
-    if (i + kAhead < chain.size()) Prefetch(chain[i + kAhead]);
-    if (i + kResolved - 1 < chain.size()) resolve(i + kResolved - 1);
-    const Set set = found[i % kResolved];
-    if (i > 0 && sets_.Alike(set, last)) continue;
-    last = set;
+    const Node* node = At(guess);
+    if (node->set == 0 || node->block != chain[i]) node = At(Find(chain[i]));
+    guess = node->next;
+    if (i > 0 && sets_.Alike(node->set, last)) continue;
+    last = node->set;
     before = alive;
-    sets_.Intersect(set, absl::MakeSpan(alive));
+    sets_.Intersect(last, absl::MakeSpan(alive));
     uint64_t any = 0;
     for (size_t word = 0; word < alive.size(); ++word) {
       any |= alive[word];
@@ -141,46 +132,63 @@ void PrefixIndex::Match(absl::Span<const BlockHash> chain, absl::Span<uint32_t> 
 
 bool PrefixIndex::Holds(Holder holder, const BlockHash& block) const {
   if ((live_[holder / 64] >> (holder % 64) & 1) == 0) return false;
-  const Set* set = Find(parts_[PartOf(block)], block);
-  return set != nullptr && sets_.Contains(*set, holder);
+  const Place place = Find(block);
+  return place != 0 && sets_.Contains(At(place)->set, holder);
 }
 
-const PrefixIndex::Set* PrefixIndex::Find(const Part& part, const BlockHash& block) {
+PrefixIndex::Place PrefixIndex::Find(const BlockHash& block) const {
+  const Part& part = parts_[PartOf(block)];
   const size_t mask = part.buckets.size() - 1;
-  // After evictions blocks may have gone past every bucket: one round, no more.
-  for (size_t step = 0; step <= mask; ++step) {
-    const Bucket& bucket = part.buckets[(block.lo + step) & mask];
+  for (size_t at = block.lo & mask;; at = (at + 1) & mask) {
+    const Bucket& bucket = part.buckets[at];
     for (int slot = 0; slot < kSlots; ++slot) {
-      if (bucket.block[slot] == block && bucket.set[slot] != 0) return &bucket.set[slot];
+      const Place place = bucket.place[slot];
+      if (place != 0 && bucket.tag[slot] == TagOf(block) && At(place)->block == block) return place;
     }
-    if (bucket.passed == 0) return nullptr;
+    if (bucket.passed == 0) return 0;
   }
-  return nullptr;
 }
 
-// The slot holds no set yet; the caller gives it one before anything else happens.
-PrefixIndex::Set* PrefixIndex::Insert(Part* part, const BlockHash& block) {
-  if ((part->blocks + 1) * 5 > part->buckets.size() * kSlots * 4) Grow(part);
-  ++part->blocks;
+PrefixIndex::Place PrefixIndex::Insert(const BlockHash& block) {
+  Part& part = parts_[PartOf(block)];
+  if ((part.blocks + 1) * 5 > part.buckets.size() * kSlots * 4) Grow(&part);
+  const Place place = nodes_.Take();
+  *At(place) = {.block = block};
+  Put(&part, block, place);
+  ++part.blocks;
+  ++blocks_;
+  return place;
+}
+
+void PrefixIndex::Put(Part* part, const BlockHash& block, Place place) {
   const size_t mask = part->buckets.size() - 1;
   for (size_t at = block.lo & mask;; at = (at + 1) & mask) {
     Bucket& bucket = part->buckets[at];
-    for (int slot = 0; slot < kSlots; ++slot) {
-      if (bucket.set[slot] != 0) continue;
-      bucket.block[slot] = block;
-      return &bucket.set[slot];
+    Place* const free = std::find(bucket.place, bucket.place + kSlots, 0);
+    if (free != bucket.place + kSlots) {
+      *free = place;
+      bucket.tag[free - bucket.place] = TagOf(block);
+      return;
     }
     ++bucket.passed;
   }
 }
 
-void PrefixIndex::Erase(Part* part, Set* slot, const BlockHash& block) {
-  --part->blocks;
+void PrefixIndex::Erase(Place place) {
+  const BlockHash block = At(place)->block;
+  *At(place) = {};
+  nodes_.Give(place);
+  Part& part = parts_[PartOf(block)];
+  --part.blocks;
   --blocks_;
-  const size_t mask = part->buckets.size() - 1;
+  const size_t mask = part.buckets.size() - 1;
   for (size_t at = block.lo & mask;; at = (at + 1) & mask) {
-    Bucket& bucket = part->buckets[at];
-    if (slot >= bucket.set && slot < bucket.set + kSlots) return;
+    Bucket& bucket = part.buckets[at];
+    Place* const slot = std::find(bucket.place, bucket.place + kSlots, place);
+    if (slot != bucket.place + kSlots) {
+      *slot = 0;
+      return;
+    }
     --bucket.passed;
   }
 }
@@ -188,10 +196,9 @@ void PrefixIndex::Erase(Part* part, Set* slot, const BlockHash& block) {
 void PrefixIndex::Grow(Part* part) {
   const std::vector<Bucket> old = std::exchange(part->buckets, {});
   part->buckets.resize(old.size() * 2);
-  part->blocks = 0;
   for (const Bucket& bucket : old) {
-    for (int slot = 0; slot < kSlots; ++slot) {
-      if (bucket.set[slot] != 0) *Insert(part, bucket.block[slot]) = bucket.set[slot];
+    for (const Place place : bucket.place) {
+      if (place != 0) Put(part, At(place)->block, place);
     }
   }
 }
@@ -202,7 +209,7 @@ void PrefixIndex::Prefetch(const BlockHash& block) const {
 }
 
 size_t PrefixIndex::bytes() const {
-  size_t bytes = sets_.bytes() + counts_.capacity() * 8;
+  size_t bytes = sets_.bytes() + nodes_.bytes() + counts_.capacity() * 8;
   for (const Part& part : parts_) bytes += part.buckets.capacity() * sizeof(Bucket);
   return bytes;
 }

@@ -3,10 +3,11 @@
 // Who holds which prefix blocks, exactly, over all ranks (and pools): told of each block that a holder stores
 // or evicts, in any order, it answers how many of a prompt's first blocks each holds without a hole.
 //
-// Made for 10 million pairs of (block, holder) and prompts of 2,048 blocks: one open-addressing table in 256
-// parts that grow one at a time, three blocks to a cache line, read ahead of use; no tombstones (a bucket
-// counts the blocks that went past it). A holder that is gone is masked at once; its blocks go as the table
-// is swept, part by part.
+// Made for 10 million pairs of (block, holder) and prompts of 2,048 blocks. Blocks lie in memory in the order
+// in which they were first told of, each with a guess at the one behind it, so a prompt is mostly read in
+// sequence; where the guess is wrong, an open-addressing table finds the block. The table has 256 parts that
+// grow one at a time, and no tombstones (a bucket counts the blocks that went past it). A holder that is gone
+// is masked at once; its blocks go as the table is swept, part by part.
 //
 // A decision class. Not thread-safe; Match calls may run together.
 
@@ -52,12 +53,18 @@ class PrefixIndex {
  private:
   using Set = HolderSets::Set;
   static constexpr size_t kParts = 256;
-  static constexpr int kSlots = 3;
+  static constexpr int kSlots = 7;
+  using Place = uint32_t;  // of a node; 0: none
 
+  struct Node {
+    BlockHash block;
+    Set set = 0;     // 0: the node is free
+    Place next = 0;  // a guess at what follows in a prompt
+  };
   struct alignas(64) Bucket {
-    BlockHash block[kSlots];
-    Set set[kSlots] = {};  // 0: the slot is free
-    uint32_t passed = 0;   // blocks that begin to be sought at or before here and were put further on
+    uint32_t tag[kSlots];
+    Place place[kSlots] = {};  // 0: the slot is free
+    uint32_t passed = 0;       // blocks that begin to be sought at or before here and were put further on
   };
   struct Part {
     std::vector<Bucket> buckets;
@@ -65,14 +72,18 @@ class PrefixIndex {
   };
 
   static size_t PartOf(const BlockHash& block) { return block.hi >> 56; }
-  static const Set* Find(const Part& part, const BlockHash& block);
-  static Set* Insert(Part* part, const BlockHash& block);
-  void Erase(Part* part, Set* slot, const BlockHash& block);
-  static void Grow(Part* part);
+  static uint32_t TagOf(const BlockHash& block) { return static_cast<uint32_t>(block.hi); }
+  Node* At(Place place) const { return nodes_.At(place); }
+  Place Find(const BlockHash& block) const;
+  Place Insert(const BlockHash& block);  // with an empty set, which the caller fills
+  void Put(Part* part, const BlockHash& block, Place place);
+  void Erase(Place place);
+  void Grow(Part* part);
   void SweepPart(Part* part);
   void Prefetch(const BlockHash& block) const;
 
   std::vector<Part> parts_;
+  ItemArena<Node> nodes_{1};
   HolderSets sets_;
   std::vector<uint64_t> counts_;  // by holder
   std::vector<uint64_t> live_;    // bitmap of holders

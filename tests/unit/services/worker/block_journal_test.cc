@@ -56,6 +56,19 @@ TEST(BlockJournal, BeginsWithAllInPartsThenChanges) {
   EXPECT_EQ(reader.restarts(), 1);
 }
 
+TEST(BlockJournal, TellsOfBlocksInTheOrderInWhichTheyCame) {
+  BlockJournal journal;
+  for (uint64_t n = 100; n > 0; --n) journal.Add({{Block(n), true}});
+  BlockJournal::Cursor cursor;
+  uint64_t next = 100;
+  for (const size_t most : {60u, 60u}) {
+    for (const BlockHash& block : journal.Read(&cursor, most).stored) EXPECT_EQ(block, Block(next--));
+  }
+  EXPECT_EQ(next, 0u);
+  journal.Add({{Block(7), false}, {Block(300), true}, {Block(200), true}, {Block(7), true}});
+  EXPECT_EQ(journal.Read(&cursor, 10).stored, (std::vector<BlockHash>{Block(300), Block(200), Block(7)}));
+}
+
 TEST(BlockJournal, WhatCameAndWentInBetweenIsNetOut) {
   BlockJournal journal;
   Reader reader;
