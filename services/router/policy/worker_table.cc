@@ -134,7 +134,8 @@ void WorkerTable::Placed(uint64_t worker, MonoTime now) {
 
 std::vector<uint64_t> WorkerTable::SilentWithStreams() const {
   std::vector<uint64_t> silent;
-  for (const auto& [endpoint, state] : endpoints_) {
+  for (const auto& entry : endpoints_) {
+    const WorkerState& state = entry.second;
     if (!state.silent || !state.connected) continue;
     const bool has_streams = std::any_of(views_.begin(), views_.end(), [&](const RankView& rank) {
       return rank.ref.worker == state.worker && rank.own_streams > 0;
