@@ -8,12 +8,17 @@
 #include "tools/ctl/commands.h"
 #include "tools/ctl/http.h"
 #include "tools/ctl/left_over.h"
+#include "tools/ctl/process.h"
 #include "tools/ctl/sse.h"
 
 namespace baton::ctl {
 namespace {
 
 namespace json = boost::json;
+
+// An answer that breaks off is gone on with, for as long as a router takes to start again.
+constexpr int kComeBack = 40;
+constexpr absl::Duration kComeBackAfter = absl::Milliseconds(500);
 
 // Prints the answer as it comes and returns it whole.
 absl::StatusOr<std::string> Ask(const std::string& url, const std::string& model, const ChatOptions& options,
@@ -39,8 +44,14 @@ absl::StatusOr<std::string> Ask(const std::string& url, const std::string& model
     }
     return true;
   };
-  const auto response =
-      FetchStream({url + "/v1/chat/completions", json::serialize(body), absl::Minutes(5)}, take);
+  HttpRequest request{url + "/v1/chat/completions", json::serialize(body), absl::Minutes(5)};
+  auto response = FetchStream(request, take);
+  const auto broke_off = [&] { return !whole && failure.ok() && !reader.last_id().empty(); };
+  for (int again = 0; again < kComeBack && broke_off(); ++again) {  // docs/streams.md
+    WaitForSignal({}, kComeBackAfter);
+    response = FetchStream({absl::StrCat(url, "/v1/streams/", reader.last_id()), "", absl::Minutes(5)}, take);
+    if (response.ok() && response->code == 404) break;
+  }
   absl::PrintF("\n");
   BATON_RETURN_IF_ERROR(response.status());
   BATON_RETURN_IF_ERROR(failure);

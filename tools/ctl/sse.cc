@@ -18,9 +18,11 @@ std::vector<std::string> SseReader::Add(absl::string_view bytes) {
     }
     absl::string_view line = line_;
     absl::ConsumeSuffix(&line, "\r");
+    if (absl::ConsumePrefix(&line, "id: ")) id_ = std::string(line);
     if (absl::ConsumePrefix(&line, "data:") && line_.size() < kMostBytes) {
       absl::ConsumePrefix(&line, " ");
       values.emplace_back(line);
+      last_id_ = id_;
     }
     line_.clear();
   }

@@ -14,9 +14,11 @@ namespace baton::ctl {
 class SseReader {
  public:
   std::vector<std::string> Add(absl::string_view bytes);
+  // Of the last event whose value was given out, if it had one.
+  const std::string& last_id() const { return last_id_; }
 
  private:
-  std::string line_;
+  std::string line_, id_, last_id_;
 };
 
 // The text that one streamed chat event adds (may be empty). An error event becomes its message.

@@ -18,6 +18,7 @@ TEST(SseReaderTest, AnyCutGivesTheSameEvents) {
     std::vector<std::string> events = reader.Add(stream.substr(0, cut));
     for (std::string& event : reader.Add(stream.substr(cut))) events.push_back(std::move(event));
     EXPECT_THAT(events, ElementsAre("{\"a\":1}", "two", "[DONE]")) << cut;
+    EXPECT_EQ(reader.last_id(), "1");
   }
 }
 
