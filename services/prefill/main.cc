@@ -11,6 +11,10 @@
 
 ABSL_FLAG(std::string, model, "", "The GGUF file to serve.");
 ABSL_FLAG(std::string, grpc_listen, "127.0.0.1:0", "HOST:PORT for routers; port 0: any free one.");
+ABSL_FLAG(std::string, grpc_tls_cert, "",
+          "Certificate chain (PEM) to show routers, which must show one too; empty: no TLS.");
+ABSL_FLAG(std::string, grpc_tls_key, "", "Its private key (PEM).");
+ABSL_FLAG(std::string, grpc_tls_ca, "", "The authority (PEM) that has certified workers and routers.");
 ABSL_FLAG(std::string, http_listen, "127.0.0.1:0", "HOST:PORT for /healthz, /readyz and /metrics.");
 ABSL_FLAG(std::string, kv_listen, "tcp://127.0.0.1:0",
           "ZeroMQ endpoint where other workers fetch keys and values.");
@@ -74,6 +78,9 @@ int main(int argc, char** argv) {
   return baton::RunWorker(baton::WorkerRole::kPrefill,
                           {.model = absl::GetFlag(FLAGS_model),
                            .grpc_listen = absl::GetFlag(FLAGS_grpc_listen),
+                           .grpc_tls = {.certificate = absl::GetFlag(FLAGS_grpc_tls_cert),
+                                        .key = absl::GetFlag(FLAGS_grpc_tls_key),
+                                        .authority = absl::GetFlag(FLAGS_grpc_tls_ca)},
                            .http_listen = absl::GetFlag(FLAGS_http_listen),
                            .kv_listen = absl::GetFlag(FLAGS_kv_listen),
                            .advertise_host = absl::GetFlag(FLAGS_advertise_host),

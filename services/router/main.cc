@@ -19,6 +19,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
+#include "common/grpc_tls.h"
 #include "common/ids.h"
 #include "common/listen.h"
 #include "common/log.h"
@@ -43,7 +44,8 @@ ABSL_FLAG(std::string, policy_file, "",
 ABSL_FLAG(uint64_t, max_body_bytes, 4u << 20, "largest request body");
 ABSL_FLAG(uint32_t, max_header_bytes, 16u << 10, "largest request header");
 ABSL_FLAG(uint32_t, max_prompt_tokens, 1u << 20, "longest prompt; the model's context bounds it too");
-ABSL_FLAG(uint32_t, max_connections, 1024, "client connections; further ones are answered 503");
+ABSL_FLAG(uint32_t, max_connections, 1024,
+          "client connections; for more, idle and slow ones are closed, or the new one is answered 503");
 ABSL_FLAG(uint64_t, max_inflight, 256,
           "requests worked on at once; with an SLO the most, and fewer as it needs");
 ABSL_FLAG(
@@ -64,6 +66,14 @@ ABSL_FLAG(std::string, routers_dns, "",
 ABSL_FLAG(
     std::string, api_keys, "",
     "file of API keys (./baton keys api), read again when it changes; empty: everybody may do everything");
+ABSL_FLAG(std::string, tls_cert, "", "certificate chain (PEM) to serve HTTPS with; empty: HTTP");
+ABSL_FLAG(std::string, tls_key, "", "its private key (PEM)");
+ABSL_FLAG(std::string, tls_client_ca, "",
+          "only clients with a certificate of this authority (PEM) are let in");
+ABSL_FLAG(std::string, grpc_tls_cert, "",
+          "certificate chain (PEM) to show workers; empty: no TLS to workers");
+ABSL_FLAG(std::string, grpc_tls_key, "", "its private key (PEM)");
+ABSL_FLAG(std::string, grpc_tls_ca, "", "the authority (PEM) that has certified workers and routers");
 ABSL_FLAG(absl::Duration, request_timeout, absl::Seconds(600), "longest life of a request");
 ABSL_FLAG(absl::Duration, header_timeout, absl::Seconds(10), "time for a request's header to arrive");
 ABSL_FLAG(absl::Duration, body_timeout, absl::Seconds(30), "time for a request's body to arrive");
@@ -117,6 +127,42 @@ absl::StatusOr<std::string> PolicyFromFlags() {
   return line;
 }
 
+void HttpFromFlags(HttpLimits& http) {
+  http.max_body_bytes = absl::GetFlag(FLAGS_max_body_bytes);
+  http.max_header_bytes = absl::GetFlag(FLAGS_max_header_bytes);
+  http.max_connections = absl::GetFlag(FLAGS_max_connections);
+  http.max_send_buffer_bytes = absl::GetFlag(FLAGS_max_send_buffer_bytes);
+  http.header_timeout = absl::GetFlag(FLAGS_header_timeout);
+  http.body_timeout = absl::GetFlag(FLAGS_body_timeout);
+  http.idle_timeout = absl::GetFlag(FLAGS_idle_timeout);
+  http.write_timeout = absl::GetFlag(FLAGS_write_timeout);
+}
+
+void AdmissionFromFlags(RouterConfig& config) {
+  config.admission.max_inflight = absl::GetFlag(FLAGS_max_inflight);
+  config.admission.max_inflight_tokens = absl::GetFlag(FLAGS_max_inflight_tokens);
+  config.admission.max_queue = absl::GetFlag(FLAGS_max_queue);
+  config.admission.max_queue_tokens = absl::GetFlag(FLAGS_max_queue_tokens);
+  config.admission.max_queue_time = absl::GetFlag(FLAGS_max_queue_time);
+  config.admission.ttft_slo = absl::GetFlag(FLAGS_ttft_slo);
+  config.admission.itl_slo = absl::GetFlag(FLAGS_itl_slo);
+  config.routers = absl::GetFlag(FLAGS_routers);
+  config.routers_dns = absl::GetFlag(FLAGS_routers_dns);
+}
+
+absl::Status SecurityFromFlags(RouterConfig& config) {
+  config.api_keys_file = absl::GetFlag(FLAGS_api_keys);
+  config.tls = {.certificate = absl::GetFlag(FLAGS_tls_cert),
+                .key = absl::GetFlag(FLAGS_tls_key),
+                .client_authority = absl::GetFlag(FLAGS_tls_client_ca)};
+  if (!config.tls.empty() && (config.tls.certificate.empty() || config.tls.key.empty()))
+    return absl::InvalidArgumentError("HTTPS needs both --tls_cert and --tls_key");
+  config.calls.tls = {.certificate = absl::GetFlag(FLAGS_grpc_tls_cert),
+                      .key = absl::GetFlag(FLAGS_grpc_tls_key),
+                      .authority = absl::GetFlag(FLAGS_grpc_tls_ca)};
+  return CheckGrpcTls(config.calls.tls);
+}
+
 absl::StatusOr<RouterConfig> ConfigFromFlags() {
   RouterConfig config;
   const absl::StatusOr<HostPort> listen = ParseHostPort(absl::GetFlag(FLAGS_listen));
@@ -132,24 +178,9 @@ absl::StatusOr<RouterConfig> ConfigFromFlags() {
   config.request_timeout = absl::GetFlag(FLAGS_request_timeout);
   config.max_answer_bytes = absl::GetFlag(FLAGS_max_answer_bytes);
   config.event_ids = absl::GetFlag(FLAGS_event_ids);
-  config.http.max_body_bytes = absl::GetFlag(FLAGS_max_body_bytes);
-  config.http.max_header_bytes = absl::GetFlag(FLAGS_max_header_bytes);
-  config.http.max_connections = absl::GetFlag(FLAGS_max_connections);
-  config.http.max_send_buffer_bytes = absl::GetFlag(FLAGS_max_send_buffer_bytes);
-  config.http.header_timeout = absl::GetFlag(FLAGS_header_timeout);
-  config.http.body_timeout = absl::GetFlag(FLAGS_body_timeout);
-  config.http.idle_timeout = absl::GetFlag(FLAGS_idle_timeout);
-  config.http.write_timeout = absl::GetFlag(FLAGS_write_timeout);
-  config.admission.max_inflight = absl::GetFlag(FLAGS_max_inflight);
-  config.admission.max_inflight_tokens = absl::GetFlag(FLAGS_max_inflight_tokens);
-  config.admission.max_queue = absl::GetFlag(FLAGS_max_queue);
-  config.admission.max_queue_tokens = absl::GetFlag(FLAGS_max_queue_tokens);
-  config.admission.max_queue_time = absl::GetFlag(FLAGS_max_queue_time);
-  config.admission.ttft_slo = absl::GetFlag(FLAGS_ttft_slo);
-  config.admission.itl_slo = absl::GetFlag(FLAGS_itl_slo);
-  config.routers = absl::GetFlag(FLAGS_routers);
-  config.routers_dns = absl::GetFlag(FLAGS_routers_dns);
-  config.api_keys_file = absl::GetFlag(FLAGS_api_keys);
+  HttpFromFlags(config.http);
+  AdmissionFromFlags(config);
+  if (const absl::Status status = SecurityFromFlags(config); !status.ok()) return status;
   config.session.max_attempts = absl::GetFlag(FLAGS_max_attempts);
   config.drain_moves.max_moving = absl::GetFlag(FLAGS_drain_moves);
   config.session.no_worker_timeout = absl::GetFlag(FLAGS_no_worker_timeout);

@@ -164,7 +164,9 @@ absl::StatusOr<std::unique_ptr<Router>> Router::Start(const RouterConfig& config
                    .cluster = {&impl->registry, &impl->calls, &clock, &impl->streams},
                    .admission = &impl->admission,
                    .metrics = &impl->router_metrics};
-  auto server = HttpServer::Start(config.host, config.port, config.io_threads, config.http, impl->handler);
+  auto server = HttpServer::Start(
+      config.host, config.port, config.io_threads, config.http, config.tls,
+      [](const absl::Status& status) { spdlog::warn("{}", std::string(status.message())); }, impl->handler);
   if (!server.ok()) return server.status();
   impl->server = *std::move(server);
   impl->AddGauges();

@@ -51,6 +51,7 @@ struct RouterConfig {
   uint64_t max_answer_bytes = 64u << 20;  // held for an answer that is not streamed
   bool event_ids = true;                  // streamed answers can be resumed (docs/streams.md)
   HttpLimits http;
+  TlsFiles tls;
   ParseLimits parse;
   AdmissionConfig admission;
   SessionConfig session;

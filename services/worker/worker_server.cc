@@ -156,7 +156,7 @@ absl::StatusOr<std::unique_ptr<WorkerServer>> WorkerServer::Start(const WorkerSe
   auto impl = std::make_unique<Impl>(options, worker);
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(options.listen.ToString(), grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(options.listen.ToString(), GrpcServerCredentials(options.tls), &port);
   builder.RegisterService(&impl->service);
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/grpc_tls.h"
 #include "common/listen.h"
 #include "services/worker/worker.h"
 
@@ -14,6 +15,7 @@ namespace baton {
 
 struct WorkerServerOptions {
   HostPort listen;
+  GrpcTlsFiles tls;
   int max_calls = 2048;             // in flight; one more is RESOURCE_EXHAUSTED
   int max_message_bytes = 8 << 20;  // received
   absl::Duration keepalive = absl::Seconds(2);

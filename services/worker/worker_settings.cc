@@ -123,6 +123,8 @@ absl::StatusOr<WorkerPlan> PlanWorker(WorkerRole role, const WorkerSettings& set
   BATON_ASSIGN_OR_RETURN(plan.http, ParseHostPort(settings.http_listen));
   BATON_ASSIGN_OR_RETURN(plan.server.listen, ParseHostPort(settings.grpc_listen));
   BATON_RETURN_IF_ERROR(CheckAdvertised(settings, plan));
+  BATON_RETURN_IF_ERROR(CheckGrpcTls(settings.grpc_tls));
+  plan.server.tls = settings.grpc_tls;
   plan.wire.bind = settings.kv_listen;
   plan.wire.advertise_host = settings.advertise_host;
   if (!(settings.kv_min_gbps >= 0)) return absl::InvalidArgumentError("--kv_min_gbps must not be negative");

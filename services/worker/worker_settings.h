@@ -18,6 +18,7 @@ namespace baton {
 struct WorkerSettings {
   std::string model;
   std::string grpc_listen = "127.0.0.1:0";
+  GrpcTlsFiles grpc_tls;
   std::string http_listen = "127.0.0.1:0";
   std::string kv_listen = "tcp://127.0.0.1:0";
   std::string advertise_host;

@@ -51,9 +51,9 @@ class Exchange final : public HttpExchange {
 
 }  // namespace
 
-Connection::Connection(asio::ip::tcp::socket socket, const HttpLimits& limits, HttpHandler& handler,
-                       std::function<void()> on_end)
-    : socket_(std::move(socket)),
+Connection::Connection(asio::ip::tcp::socket socket, std::shared_ptr<asio::ssl::context> tls,
+                       const HttpLimits& limits, HttpHandler& handler, std::function<void()> on_end)
+    : socket_(std::move(socket), std::move(tls)),
       limits_(limits),
       handler_(handler),
       on_end_(std::move(on_end)),
@@ -68,13 +68,15 @@ Connection::~Connection() {
 void Connection::Start() {
   asio::dispatch(socket_.get_executor(), [self = shared_from_this()] {
     Error ignored;
-    self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+    self->socket_.tcp().set_option(asio::ip::tcp::no_delay(true), ignored);
+    if (self->socket_.has_tls()) return self->Handshake();
     self->ReadRequest();
   });
 }
 
 void Connection::Refuse() {
   asio::dispatch(socket_.get_executor(), [self = shared_from_this()] {
+    if (self->socket_.has_tls()) return self->Close(HttpClose::kClientGone);
     self->FailRequest(503, "too many connections; try again shortly");
   });
 }
@@ -107,7 +109,17 @@ void Connection::Post(std::function<void()> task) {
 
 // --- reading ---
 
+void Connection::Handshake() {
+  Expect(limits_.header_timeout, HttpClose::kClientGone);
+  socket_.async_handshake([self = shared_from_this()](Error error) {
+    if (self->closed_) return;
+    if (error) return self->Close(HttpClose::kClientGone);
+    self->ReadRequest();
+  });
+}
+
 void Connection::ReadRequest() {
+  waits_ = true;
   parser_.emplace();
   parser_->header_limit(limits_.max_header_bytes);
   parser_->body_limit(limits_.max_body_bytes);
@@ -166,6 +178,7 @@ void Connection::FailRequest(int status, absl::string_view message) {
 }
 
 void Connection::Dispatch() {
+  waits_ = false;
   ClearTimer();
   auto message = parser_->release();
   HttpRequest request;
@@ -212,9 +225,10 @@ void Connection::NextRequest() {
   if (buffer_.size() > 0) {
     if (!watching_) return ReadRequest();
     Error ignored;
-    socket_.cancel(ignored);  // the watch; it comes back here
+    socket_.tcp().cancel(ignored);  // the watch; it comes back here
     return;
   }
+  waits_ = true;
   Expect(limits_.idle_timeout, HttpClose::kClientGone);
   WatchForClose();
 }
@@ -300,7 +314,7 @@ void Connection::OnWritten(Error error) {
 void Connection::Linger() {
   Error ignored;
   if (discarded_ == 0) {
-    socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    socket_.tcp().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
     Expect(kLingerTime, HttpClose::kClientGone);
   }
   buffer_.clear();
@@ -360,8 +374,8 @@ void Connection::Close(HttpClose why) {
   ++alarm_armed_;
   alarm_.cancel();
   Error ignored;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
-  socket_.close(ignored);
+  socket_.tcp().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  socket_.tcp().close(ignored);
   auto on_closed = std::exchange(on_closed_, nullptr);
   if (exchange_ != 0 && on_closed) on_closed(why);
   exchange_ = 0;

@@ -2,8 +2,8 @@
 
 // One client connection (internal to http/). Includes Asio and Beast: only http/*.cc may include it.
 //
-//   reading header -> reading body -> exchange open (a read stays pending, so that a disconnect is seen) ->
-//   idle -> ...
+//   (TLS handshake ->) reading header -> reading body -> exchange open (a read stays pending, so that a
+//   disconnect is seen) -> idle -> ...
 
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 
+#include "services/router/http/client_socket.h"
 #include "services/router/http/http_types.h"
 
 namespace baton::router {
@@ -23,12 +24,15 @@ namespace baton::router {
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
   // `on_end` runs once, when the socket is closed.
-  Connection(boost::asio::ip::tcp::socket socket, const HttpLimits& limits, HttpHandler& handler,
-             std::function<void()> on_end);
+  // Without `tls`: none.
+  Connection(boost::asio::ip::tcp::socket socket, std::shared_ptr<boost::asio::ssl::context> tls,
+             const HttpLimits& limits, HttpHandler& handler, std::function<void()> on_end);
   ~Connection();
   void Start();
-  // Answers 503 and closes, without reading a request.
+  // Answers 503 and closes, without reading a request; with TLS only closes.
   void Refuse();
+  // Thread-safe: no request of it is being answered, and it may be closed in favour of another.
+  bool waits() const { return waits_; }
   void Stop();       // thread-safe: closes now
   void Interrupt();  // thread-safe: retires, and tells an open exchange (kServerStopping) while it can still
                      // answer
@@ -48,6 +52,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   using Error = boost::system::error_code;
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
+  void Handshake();
   void ReadRequest();
   void OnHeader(Error error);
   void ReadBody();
@@ -67,7 +72,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void ClearTimer();
   bool Open(uint64_t number) const { return exchange_ == number && exchange_ != 0 && !closed_; }
 
-  boost::asio::ip::tcp::socket socket_;
+  ClientSocket socket_;
   const HttpLimits& limits_;
   HttpHandler& handler_;
   std::function<void()> on_end_;
@@ -77,6 +82,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   uint64_t alarm_armed_ = 0;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
+  std::atomic<bool> waits_{true};
   bool reading_ = false;  // some read is pending
   bool watching_ = false;
   uint64_t next_exchange_ = 1;

@@ -24,11 +24,19 @@ struct HttpLimits {
   uint32_t max_header_bytes = 16u << 10;
   uint32_t max_read_ahead_bytes = 64u << 10;  // pipelined while a request is answered; more: cut off
   uint64_t max_send_buffer_bytes = 1u << 20;  // unsent, per connection
+  // When as many are open, the longest open of those that wait for a request to arrive is closed in favour of
+  // a new one; if all are being answered, that gets 503.
   uint32_t max_connections = 1024;
   absl::Duration header_timeout = absl::Seconds(10);  // whole header, from the first byte or the connect
   absl::Duration body_timeout = absl::Seconds(30);    // whole body
   absl::Duration idle_timeout = absl::Seconds(75);    // between requests
   absl::Duration write_timeout = absl::Seconds(30);   // to take what was unsent
+};
+
+// PEM. Empty: no TLS; without client_authority anybody may connect, with it only those it has certified.
+struct TlsFiles {
+  std::string certificate, key, client_authority;
+  bool empty() const { return certificate.empty() && key.empty() && client_authority.empty(); }
 };
 
 struct HttpRequest {

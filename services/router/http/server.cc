@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "services/router/http/connection.h"
+#include "services/router/http/tls.h"
 
 namespace baton::router {
 namespace {
@@ -38,8 +39,10 @@ struct HttpServer::Impl {
   }
 
   void Serve(asio::ip::tcp::socket socket) {
-    const bool full = open.fetch_add(1) >= limits.max_connections;
-    auto connection = std::make_shared<Connection>(std::move(socket), limits, handler, [this] { Ended(); });
+    const bool full = open.fetch_add(1) >= limits.max_connections && !OneGivesWay();
+    auto context = tls == nullptr ? nullptr : tls->Current();
+    auto connection = std::make_shared<Connection>(std::move(socket), std::move(context), limits, handler,
+                                                   [this] { Ended(); });
     bool late = false;
     {
       absl::MutexLock lock(&mutex);
@@ -55,6 +58,25 @@ struct HttpServer::Impl {
     } else {
       connection->Start();
     }
+  }
+
+  // The one accepted first of those that wait for (the rest of) a request: a client that is slow on purpose
+  // is soon among them, an honest one hardly ever, or idle.
+  bool OneGivesWay() {
+    std::vector<std::shared_ptr<Connection>> seen;  // none may end while the mutex is held
+    absl::MutexLock lock(&mutex);
+    for (auto it = connections.begin(); it != connections.end();) {
+      const auto& connection = seen.emplace_back(it->lock());
+      if (connection != nullptr && !connection->waits()) {
+        ++it;
+        continue;
+      }
+      it = connections.erase(it);
+      if (connection == nullptr) continue;
+      connection->Stop();
+      return true;
+    }
+    return false;
   }
 
   void ForEach(const std::function<void(Connection&)>& act) {
@@ -83,7 +105,8 @@ struct HttpServer::Impl {
 
   const HttpLimits limits;
   HttpHandler& handler;
-  absl::Mutex mutex;  // outlives the loop, whose last connections end with it
+  std::unique_ptr<TlsContexts> tls;  // none: no TLS
+  absl::Mutex mutex;                 // outlives the loop, whose last connections end with it
   std::list<std::weak_ptr<Connection>> connections ABSL_GUARDED_BY(mutex);
   std::atomic<uint32_t> open{0};
   std::atomic<bool> stopping{false};
@@ -109,8 +132,15 @@ uint32_t HttpServer::connections() const {
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& host, uint16_t port,
                                                               int threads, const HttpLimits& limits,
+                                                              const TlsFiles& tls,
+                                                              std::function<void(const absl::Status&)> warn,
                                                               HttpHandler& handler) {
   auto impl = std::make_unique<Impl>(limits, handler);
+  if (!tls.empty()) {
+    auto contexts = TlsContexts::Load(tls, std::move(warn));
+    if (!contexts.ok()) return contexts.status();
+    impl->tls = *std::move(contexts);
+  }
   boost::system::error_code error;
   const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
   if (error) return absl::InvalidArgumentError(absl::StrCat("not an IP address to listen on: ", host));

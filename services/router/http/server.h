@@ -4,6 +4,7 @@
 // and timeouts (http_types.h). A few threads share one event loop; each connection is a strand.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,9 +15,12 @@ namespace baton::router {
 
 class HttpServer {
  public:
-  // Listens on host:port (port 0: any) and serves until Stop. `handler` must outlive the server.
+  // Listens on host:port (port 0: any) and serves until Stop. `handler` must outlive the server. `warn` hears
+  // of certificates that have changed and cannot be used.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& host, uint16_t port,
                                                            int threads, const HttpLimits& limits,
+                                                           const TlsFiles& tls,
+                                                           std::function<void(const absl::Status&)> warn,
                                                            HttpHandler& handler);
   ~HttpServer();  // stops
   uint16_t port() const;

@@ -165,7 +165,8 @@ constexpr absl::Duration kTellTime = absl::Seconds(5);
 }  // namespace
 
 struct WorkerCalls::Impl {
-  explicit Impl(const WorkerCallsConfig& config_in) : config(config_in) {}
+  explicit Impl(const WorkerCallsConfig& config_in)
+      : config(config_in), credentials(GrpcChannelCredentials(config_in.tls)) {}
 
   SharedStub StubFor(const std::string& endpoint) {
     open.ReleaseReturned();
@@ -185,8 +186,7 @@ struct WorkerCalls::Impl {
       arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
       arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
       arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-      stub = v1::Worker::NewStub(
-          grpc::CreateCustomChannel(endpoint, grpc::InsecureChannelCredentials(), arguments));
+      stub = v1::Worker::NewStub(grpc::CreateCustomChannel(endpoint, credentials, arguments));
     }
     return stub;
   }
@@ -217,6 +217,7 @@ struct WorkerCalls::Impl {
   }
 
   const WorkerCallsConfig config;
+  const std::shared_ptr<grpc::ChannelCredentials> credentials;
   OpenCalls open;
   absl::Mutex mutex;
   absl::flat_hash_map<std::string, SharedStub> stubs ABSL_GUARDED_BY(mutex);

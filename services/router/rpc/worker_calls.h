@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/grpc_tls.h"
 #include "common/ids.h"
 #include "services/router/policy/stream_session.h"
 #include "services/router/policy/worker_table.h"
@@ -112,6 +113,7 @@ class Call {
 };
 
 struct WorkerCallsConfig {
+  GrpcTlsFiles tls;  // to workers
   uint32_t max_message_bytes = 16u << 20;
   absl::Duration keepalive_interval = absl::Seconds(10);
   absl::Duration keepalive_timeout = absl::Seconds(10);

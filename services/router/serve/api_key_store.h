@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/api_keys.h"
 #include "common/clock.h"
+#include "common/file_change.h"
 #include "services/router/serve/caller.h"
 
 namespace baton::router {
@@ -24,23 +25,15 @@ class ApiKeyStore {
 
   // `authorization`: the header's value, "Bearer KEY". nullopt: not let in.
   std::optional<Caller> Identify(absl::string_view authorization);
-  bool open_to_all() const { return path_.empty(); }
 
  private:
-  struct FileState {
-    int64_t changed_ns = 0;
-    uint64_t inode = 0, size = 0;
-    bool operator==(const FileState&) const = default;
-  };
-  ApiKeyStore(std::string path, const Clock& clock) : path_(std::move(path)), clock_(clock) {}
-  static FileState Look(const std::string& path);
+  ApiKeyStore(const std::string& path, const Clock& clock) : clock_(clock), file_(path) {}
   void ReadAgain() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  const std::string path_;
   const Clock& clock_;
   absl::Mutex mutex_;
+  FileChange file_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const ApiKeys> keys_ ABSL_GUARDED_BY(mutex_);
-  FileState state_ ABSL_GUARDED_BY(mutex_);
   MonoTime looked_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
 

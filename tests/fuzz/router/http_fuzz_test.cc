@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "common/api_keys.h"
+#include "common/ids.h"
 #include "tests/fuzz/router/mutator.h"
 #include "tests/integration/router/router_fixture.h"
 
@@ -65,6 +69,61 @@ TEST_F(RouterFixture, SurvivesMutatedRequests) {
   EXPECT_TRUE(Eventually([&] { return router_->connections() == 0; }));
   EXPECT_EQ(Chat("").status, 200);
   for (const auto& worker : workers_) EXPECT_TRUE(worker->WaitForIdle());
+}
+
+// Keys, whole and mutated, in headers that are mutated too: nobody is let in but by a whole one.
+TEST_F(RouterFixture, MutatedKeysLetNobodyIn) {
+  const std::string path = ::testing::TempDir() + "/fuzzed-api-keys-" + RandomId128().ToHex();
+  ApiKey admin{.name = "admin", .admin = true};
+  const std::string key = MakeApiKey(admin);
+  ApiKeys keys;
+  keys.Add(admin);
+  ASSERT_TRUE(WriteApiKeys(path, keys).ok());
+  config_.api_keys_file = path;
+  admin_headers_ = "Authorization: Bearer " + key + "\r\n";
+  FakeWorker& decode = AddDecode({.tokens = {70, 71, 72}});
+  StartRouter();
+  const std::vector<std::string> words = {"Bearer ",
+                                          "bearer",
+                                          "Basic ",
+                                          "baton-",
+                                          " ",
+                                          "\t",
+                                          "\r\n ",
+                                          ",",
+                                          "Authorization: Bearer x\r\n",
+                                          std::string(32, '0')};
+  for (uint64_t seed = 0; seed < kMutations / 50; ++seed) {
+    const std::string value = Mutator(seed, words).Mutate("Bearer " + key);
+    const bool whole = value.find(key) != std::string::npos;
+    TestClient client(port());
+    client.Send(PostBytes("/v1/completions", R"({"prompt":[1,2,3]})", "Authorization: " + value + "\r\n"));
+    const int status = client.Receive(absl::Seconds(2)).status;
+    ASSERT_TRUE(whole || status != 200) << "seed " << seed;
+  }
+  EXPECT_TRUE(WaitForNoRequests());
+  EXPECT_TRUE(decode.WaitForIdle());
+  std::filesystem::remove(path);
+}
+
+// Mutated files of keys: read or refused by line, and what was read is written as it is read again.
+TEST(ApiKeysFuzz, MutatedFiles) {
+  ApiKey first{.name = "first", .weight = 2, .tokens_per_minute = 9}, second{.name = "second", .admin = true};
+  MakeApiKey(first);
+  MakeApiKey(second);
+  ApiKeys keys;
+  keys.Add(first);
+  keys.Add(second);
+  const std::string text = keys.ToText();
+  const std::vector<std::string> words = {
+      "\n", "#", " ", "=", "name=", "weight=1e999", "priority=-1", "tokens="};
+  for (uint64_t seed = 0; seed < kMutations; ++seed) {
+    const auto read = ApiKeys::FromText(Mutator(seed, words).Mutate(text));
+    if (!read.ok()) continue;
+    const auto again = ApiKeys::FromText(read->ToText());
+    ASSERT_TRUE(again.ok()) << "seed " << seed << ": " << again.status();
+    ASSERT_EQ(again->ToText(), read->ToText()) << "seed " << seed;
+  }
 }
 
 }  // namespace

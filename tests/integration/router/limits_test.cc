@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/integration/router/router_fixture.h"
@@ -131,15 +135,42 @@ TEST_F(RouterFixture, SlowHeadersAndIdleConnectionsAreClosed) {
 }
 
 TEST_F(RouterFixture, ConnectionLimitIs503) {
-  config_.http.max_connections = 2;
+  FakeWorker& decode = AddDecode(Hanging());
+  config_.http.max_connections = 3;
   StartRouter();
-  TestClient first(port()), second(port());
-  EXPECT_EQ(first.Get("/healthz").status, 200);
-  EXPECT_EQ(second.Get("/healthz").status, 200);
-  TestClient third(port());
-  EXPECT_EQ(third.Receive().status, 503);
+  EXPECT_TRUE(Eventually([&] { return router_->connections() == 0; }));
+  TestClient first(port()), second(port()), third(port());
+  for (TestClient* client : {&first, &second, &third})
+    client->Send(PostBytes("/v1/chat/completions", absl::StrCat(kChatBody, "}")));
+  EXPECT_TRUE(decode.WaitForDecodes(3));
+  TestClient fourth(port());
+  EXPECT_EQ(fourth.Receive().status, 503) << "all are being answered";
   first.Close();
   EXPECT_TRUE(Eventually([&] { return TestClient(port()).Get("/healthz").status == 200; }));
+}
+
+// Whoever has sent nothing whole for the longest gives way to newcomers.
+TEST_F(RouterFixture, SlowConnectionsDoNotStopService) {
+  rlimit files{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  const size_t count = std::min<size_t>(2000, (files.rlim_max - 300) / 2);
+  FakePlan plan = Says("one two three four");
+  AddDecode(plan);
+  config_.http.max_connections = 200;
+  StartRouter();
+  std::vector<std::unique_ptr<TestClient>> slow;
+  for (size_t i = 0; i < count; ++i) {
+    slow.push_back(std::make_unique<TestClient>(port()));
+    slow.back()->Send(i % 2 == 0
+                          ? "POST /v1/chat/comp"
+                          : "POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 99\r\n\r\n{");
+    if (i % 200 != 199) continue;
+    EXPECT_EQ(Chat("").status, 200) << i;
+  }
+  EXPECT_LE(router_->connections(), 210u);
+  EXPECT_EQ(Chat("").status, 200);
 }
 
 TEST_F(RouterFixture, FullQueueIs429AndPlacesComeBack) {

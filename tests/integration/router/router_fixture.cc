@@ -53,7 +53,9 @@ void RouterFixture::StartRouter() {
   router_ = *std::move(router);
   if (workers_.empty()) return;
   ASSERT_TRUE(Eventually([&] {
-    const TestResponse status = TestClient(port()).Get("/baton/status");
+    TestClient client(port());
+    client.Send(absl::StrCat("GET /baton/status HTTP/1.1\r\nHost: t\r\n", admin_headers_, "\r\n"));
+    const TestResponse status = client.Receive();
     size_t healthy = 0;
     for (size_t at = 0; (at = status.body.find("\"healthy\":true", at)) != std::string::npos; ++at) ++healthy;
     return healthy == workers_.size();

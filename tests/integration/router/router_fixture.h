@@ -37,6 +37,7 @@ class RouterFixture : public ::testing::Test {
   bool WaitForNoRequests() const;
 
   RouterConfig config_;
+  std::string admin_headers_;  // sent when looking at the router's status
   SteadyClock clock_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::vector<std::unique_ptr<FakeWorker>> workers_;
