@@ -77,7 +77,8 @@ void PrefixIndex::Stored(Holder holder, absl::Span<const BlockHash> blocks) {
   Place before = 0;
   for (size_t i = 0; i < blocks.size(); ++i) {
     if (i + kAhead < blocks.size()) Prefetch(blocks[i + kAhead]);
-    Place place = Find(blocks[i]);
+    Place place = At(before)->next;
+    if (At(place)->set == 0 || At(place)->block != blocks[i]) place = Find(blocks[i]);
     if (place == 0) place = Insert(blocks[i]);
     if (before != 0) At(before)->next = place;
     before = place;
