@@ -27,7 +27,7 @@ struct SloParameters {
   double ttft = 2, itl = 0.1;  // seconds; of requests that name none
   double spread = 0.05;        // of a prediction, relative to the SLO
   double miss = 20;            // the cost of a late request, where one SLO of work costs 1
-  double queue = 0;            // the cost of a queue as long as the SLO
+  double queue = 0.02;         // the cost of a queue as long as the SLO
   double load = 0.3;           // the cost of a gap as long as the SLO
   double pages = 2;            // the cost of full pages
   double direct = 0;           // uncached tokens below which the decode rank always computes them
