@@ -76,6 +76,7 @@ bool IsForeignToLayer(const std::string& include, const std::string& layer) {
   const bool grpc = StartsWith(include, "grpc");
   const bool cuda = StartsWith(include, "cuda") || StartsWith(include, "nccl");
   if (grpc && layer == "services/kv_transfer/pool/service") return false;
+  if (layer == "common" && StartsWith(include, "grpcpp/security/")) return false;  // common/grpc_tls
   if (grpc) return !StartsWith(layer, "services/") || StartsWith(layer, "services/kv_transfer");
   return cuda && layer != "engine/kernels" && layer != "engine/model" && layer != "engine/parallel" &&
          layer != "services/kv_transfer/transport";
