@@ -47,8 +47,10 @@ void AddRouter(Names* all) {
       {"new -> placing", "placing -> opening", "placing -> done", "opening -> running", "opening -> backoff",
        "opening -> done", "running -> backoff", "running -> done", "backoff -> placing", "backoff -> done"});
   Add(all, "admission/", {"admitted", "queued", "admitted from the queue", "rejected", "expired"});
-  Add(all, "placement/", {"split", "direct", "none"});
-  Add(all, "router/", {"event of an old attempt", "ended quietly", "reader too slow", "worker silent"});
+  Add(all, "placement/", {"split", "direct", "none", "replay"});
+  Add(all, "router/",
+      {"event of an old attempt", "ended quietly", "reader too slow", "worker silent",
+       "left a silent worker"});
   Add(all, "stream/", {"held", "recomputed"});
   Add(all, "move/",
       {"begun", "done", "done after a drain", "given up", "fetch held", "fetch lost", "nothing shared",

@@ -83,7 +83,20 @@ void SimRouter::Tick() {
   context_.queue->After(node_, kTick, [this] { Tick(); });
   if (life_->table.Tick(Now())) context_.coverage->Hit("router/worker silent");
   OnAdmission(life_->admission.Tick(Now()));
+  for (const uint64_t worker : life_->table.SilentWithStreams()) LeaveSilent(worker);
   MoveDraining();
+}
+
+void SimRouter::LeaveSilent(uint64_t worker) {
+  std::vector<std::pair<StreamId, uint32_t>> open;
+  for (const auto& [id, stream] : life_->streams) open.emplace_back(id, stream.claim);
+  for (const auto& [id, claim] : open) {
+    Drive(id, claim, [&](Stream& stream) {
+      router::SessionActions actions = stream.session.WorkerSilent(worker, Now());
+      if (!actions.empty()) context_.coverage->Hit("router/left a silent worker");
+      return actions;
+    });
+  }
 }
 
 void SimRouter::Connect(Client* client, absl::Duration delay) {

@@ -61,6 +61,7 @@ class SimRouter {
   router::SessionActions OpenShare(Stream& stream, const router::OpenShare& open);
   router::SessionActions OpenFetch(Stream& stream, const router::OpenFetch& open);
   void OnMoveEnded(Stream& stream, const router::MoveEnded& ended);
+  void LeaveSilent(uint64_t worker);
   void MoveDraining();
   void Move(const StreamId& id, router::RankRef target, bool draining);
   PrefixMove Moving(const Stream& stream, uint32_t round, const std::vector<TokenId>& emitted) const;

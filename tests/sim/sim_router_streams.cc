@@ -103,7 +103,8 @@ router::SessionActions SimRouter::Act(Stream& stream, const router::SessionActio
 
 router::SessionActions SimRouter::Place(Stream& stream, const router::Place& place) {
   router::PlacementRequest request;
-  request.prompt_tokens = static_cast<uint32_t>(stream.request().spec.tokens.size());
+  const uint32_t emitted = stream.session.emission().next_position();
+  request.prompt_tokens = static_cast<uint32_t>(stream.request().spec.tokens.size()) + emitted;
   request.max_new_tokens = static_cast<uint32_t>(stream.request().spec.max_tokens);
   request.avoid = place.avoid;
   if (life_->policy == nullptr) {
@@ -114,6 +115,8 @@ router::SessionActions SimRouter::Place(Stream& stream, const router::Place& pla
   auto placement = life_->policy->Place(
       {.stream = ++life_->placements, .ranks = life_->table.Ranks(), .request = request, .now = Now()},
       life_->random);
+  if (placement.ok() && emitted > 0) context_.coverage->Hit("placement/replay");
+  if (placement.ok()) life_->table.Placed(placement->decode.worker, Now());
   context_.coverage->Hit(!placement.ok()      ? "placement/none"
                          : placement->prefill ? "placement/split"
                                               : "placement/direct");
@@ -150,7 +153,8 @@ router::SessionActions SimRouter::OpenDecode(Stream& stream, const router::OpenD
   };
   server.on_broken = [worker](Calls::Id call_id) { worker->OnBroken(call_id); };
   server.on_sent = [worker](Calls::Id call_id, int64_t n) { worker->OnSent(call_id, n); };
-  const auto on_end = [this, id, claim, attempt](const absl::Status& status) {
+  const auto on_end = [this, id, claim, attempt, at = open.target.worker](const absl::Status& status) {
+    if (absl::IsUnavailable(status)) life_->table.CallFailed(at, Now());
     Drive(id, claim, [&](Stream& s) {
       ForgetCall(s.decode, attempt);
       ForgetCall(s.next, attempt);
@@ -191,7 +195,8 @@ router::SessionActions SimRouter::OpenPrefill(Stream& stream, const router::Open
   };
   server.on_broken = [worker](Calls::Id call_id) { worker->OnBroken(call_id); };
   server.on_sent = [worker](Calls::Id call_id, int64_t n) { worker->OnSent(call_id, n); };
-  const auto on_end = [this, id, claim, attempt](const absl::Status& status) {
+  const auto on_end = [this, id, claim, attempt, at = open.target.worker](const absl::Status& status) {
+    if (absl::IsUnavailable(status)) life_->table.CallFailed(at, Now());
     Drive(id, claim, [&](Stream& s) {
       ForgetCall(s.prefill, attempt);
       return s.session.PrefillEnded(attempt, status, Now());
@@ -211,6 +216,7 @@ void SimRouter::OnDecodeEvent(const StreamId& id, uint32_t claim, Attempt attemp
     stream.token_attempt = attempt;
     if (attempt != stream.session.attempt()) context_.coverage->Hit("router/event of an old attempt");
     if (const auto* accepted = std::get_if<DecodeAccepted>(&event)) {
+      if (attempt == stream.session.attempt()) life_->table.CallWorked(stream.session.decode_rank().worker);
       return stream.session.DecodeAccepted(attempt, epoch, static_cast<uint32_t>(accepted->cached_tokens),
                                            Now());
     }
