@@ -140,14 +140,16 @@ bool PrefixIndex::Holds(Holder holder, const BlockHash& block) const {
 PrefixIndex::Place PrefixIndex::Find(const BlockHash& block) const {
   const Part& part = parts_[PartOf(block)];
   const size_t mask = part.buckets.size() - 1;
-  for (size_t at = block.lo & mask;; at = (at + 1) & mask) {
-    const Bucket& bucket = part.buckets[at];
+  // After evictions blocks may have gone past every bucket: one round, no more.
+  for (size_t step = 0; step <= mask; ++step) {
+    const Bucket& bucket = part.buckets[(block.lo + step) & mask];
     for (int slot = 0; slot < kSlots; ++slot) {
       const Place place = bucket.place[slot];
       if (place != 0 && bucket.tag[slot] == TagOf(block) && At(place)->block == block) return place;
     }
     if (bucket.passed == 0) return 0;
   }
+  return 0;
 }
 
 PrefixIndex::Place PrefixIndex::Insert(const BlockHash& block) {
