@@ -62,10 +62,8 @@ std::string WaitOf(const load::RunResult& run) {
   const auto found = run.summary.spreads.find("fault_gap_ms");
   if (found == run.summary.spreads.end() || !found->second.max) return "";
   const load::Spread& gaps = found->second;
-  std::string text = absl::StrCat("; ", gaps.count, " streams ran at a fault and waited at most ");
-  if (gaps.p50) absl::StrAppend(&text, FormatTick(*gaps.p50, Unit::kMs), " (p50), ");
-  if (gaps.p99) absl::StrAppend(&text, FormatTick(*gaps.p99, Unit::kMs), " (p99), ");
-  return absl::StrCat(text, FormatTick(*gaps.max, Unit::kMs));
+  const std::string half = gaps.p50 ? absl::StrCat("p50 ", FormatTick(*gaps.p50, Unit::kMs), ", ") : "";
+  return absl::StrCat("; waits at faults: ", half, "max ", FormatTick(*gaps.max, Unit::kMs));
 }
 
 std::string Draw(const View& view, const Cell& cell, const Shared& shared) {
