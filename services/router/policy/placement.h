@@ -70,12 +70,6 @@ struct PlacementRequest {
   std::string fingerprint;     // of a replay: no other rank may go on with the stream; empty: any
 };
 
-// A prefix to be moved into the cache of the rank that computes the prompt, before it does.
-struct PrefixFetch {
-  RankRef from;
-  uint32_t tokens = 0;
-};
-
 // Why it is so, for logs and tests; what a score means is the policy's own.
 struct PlacementReasons {
   double decode_score = 0;
@@ -88,7 +82,6 @@ struct Placement {
   RankRef decode;
   std::optional<RankRef> prefill;  // absent: decode computes the prompt
   bool inexact = false;            // the two compute other numbers
-  std::optional<PrefixFetch> fetch{};
   PlacementReasons reasons{};
 };
 
