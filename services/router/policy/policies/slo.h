@@ -22,8 +22,8 @@
 
 namespace baton::router {
 
-// Defaults as tuned by tools/sim on the first half of Mooncake's conversation trace, but for `queue`, which an
-// Azure trace corrected (docs/placement_simulator.md).
+// Defaults as tuned by tools/sim on the first half of Mooncake's conversation trace, but for `queue`, which
+// an Azure trace corrected (docs/placement_simulator.md).
 struct SloParameters {
   double ttft = 2, itl = 0.1;  // seconds; of requests that name none
   double spread = 0.05;        // of a prediction, relative to the SLO
