@@ -35,7 +35,7 @@ class FakeWorker final : public v1::Worker::Service {
     epoch_.set_hi(random());
     epoch_.set_lo(random());
   }
-  void Stop() { stopping_.Notify(); }
+  void EndStreams() { stopping_.Notify(); }
 
   grpc::Status Decode(grpc::ServerContext*, const v1::DecodeRequest* request,
                       grpc::ServerWriter<v1::DecodeEvent>* writer) override {
@@ -125,7 +125,7 @@ int Main() {
   std::fflush(stdout);
   int signal_number = 0;
   sigwait(&ends, &signal_number);
-  worker.Stop();
+  worker.EndStreams();
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
   return 0;
 }

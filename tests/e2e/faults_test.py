@@ -37,21 +37,15 @@ class FaultsTest(unittest.TestCase):
         return [worker["name"] for worker in self.cluster.status_workers()
                 if worker["name"].startswith("decode") and any(rank["running"] for rank in worker["ranks"])]
 
-    def test_kill_9_of_a_decode_worker_ends_its_streams_in_an_error_and_it_comes_back(self):
+    def test_kill_9_of_a_decode_worker_ends_no_stream_and_it_comes_back(self):
         streams = self.start_streams(2)
         victim = wait_for(self.busy_decode_workers, "a busy decode worker")[0]
         os.kill(self.cluster.process(victim)["id"]["pid"], signal.SIGKILL)
-        errors = 0
         for _, iterator in streams:
             last = None
             for last in iterator:
-                if "error" in last:
-                    errors += 1
-                    self.assertTrue(last["error"]["message"])
-                    break
-            else:
-                self.assertEqual(last["choices"][0]["finish_reason"], "length")
-        self.assertGreater(errors, 0)
+                self.assertNotIn("error", last)
+            self.assertEqual(last["choices"][0]["finish_reason"], "length")
         self.assertEqual(self.complete()[0], 200)
         wait_for(lambda: self.cluster.process(victim)["restarts"] == 1, "the supervisor to start it again")
         wait_for(lambda: self.cluster.healthy_workers() == 3, "the router to see it again")

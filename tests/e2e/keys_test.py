@@ -114,10 +114,13 @@ class PoolKeysTest(unittest.TestCase):
                     return prompt, text
             self.fail("the pool takes nothing")
 
-        def restart_prefill():
-            pid = cluster.process("prefill-0")["id"]["pid"]
-            os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: cluster.process("prefill-0")["id"]["pid"] not in (0, pid) and cluster.healthy_workers() == 2, "prefill-0")
+        def restart_workers():
+            """Both: a prompt that decode-0 holds would not go to prefill-0."""
+            pids = {name: cluster.process(name)["id"]["pid"] for name in ("prefill-0", "decode-0")}
+            for pid in pids.values():
+                os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: all(cluster.process(name)["id"]["pid"] not in (0, pid) for name, pid in pids.items())
+                     and cluster.healthy_workers() == 2, "the workers")
             attached()
 
         def attached():
@@ -130,7 +133,7 @@ class PoolKeysTest(unittest.TestCase):
         fetched = 0
         for life in range(3):  # the first prompt of a life is asked for, whatever it costs
             prompt, text = stored(f"After {life}")
-            restart_prefill()
+            restart_workers()
             self.assertEqual(complete(prompt), text)
             fetched += sample("prefill-0", 'baton_kv_pool_decisions_total{decision="fetched"}')
         self.assertGreaterEqual(fetched, 1)

@@ -235,7 +235,8 @@ absl::StatusOr<PlacedStream> Registry::Place(const PlacementRequest& request, co
       placed.prefill = impl_->Describe(*placement->prefill, to_compute, request.prompt_tokens, this);
     placed.feedback = StreamFeedback(this, impl_->streams, placement->decode);
   }
-  std::vector<RankRef> holders = {placed.decode.ref};
+  std::vector<RankRef> holders;
+  if (!placed.placement.inexact) holders.push_back(placed.decode.ref);  // KV of other numbers is not cached
   if (placed.prefill) holders.push_back(placed.prefill->ref);
   impl_->prefixes.Placed(holders, prompt, impl_->clock.Now());
   return placed;
