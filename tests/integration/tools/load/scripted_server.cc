@@ -94,7 +94,7 @@ void ScriptedServer::Serve(int connection) {
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     most_ = std::max(most_, ++open_);
   }
   const std::string request = ReadRequest(socket.get());
@@ -103,7 +103,7 @@ void ScriptedServer::Serve(int connection) {
     if (absl::StrContains(request, absl::StrCat("\"user\":\"", user, "\""))) script = &one;
   }
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     requests_.push_back(request);
   }
   if (script != nullptr) {
@@ -113,17 +113,17 @@ void ScriptedServer::Serve(int connection) {
     while (script->then == Script::Then::kHold && recv(socket.get(), rest, sizeof rest, 0) > 0) {
     }
   }
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   --open_;
 }
 
 std::vector<std::string> ScriptedServer::requests() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   return requests_;
 }
 
 size_t ScriptedServer::most_at_once() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   return most_;
 }
 
