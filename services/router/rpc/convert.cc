@@ -132,7 +132,7 @@ HandoffOutcome GetOutcome(v1::KvOutcome outcome) {
 bool GetBlocks(const std::string& bytes, std::vector<BlockHash>* out) {
   if (bytes.size() % sizeof(BlockHash) != 0) return false;
   out->resize(bytes.size() / sizeof(BlockHash));
-  std::memcpy(out->data(), bytes.data(), bytes.size());
+  if (!out->empty()) std::memcpy(out->data(), bytes.data(), bytes.size());
   return true;
 }
 
