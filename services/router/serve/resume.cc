@@ -90,7 +90,7 @@ void Resumption::GoOn() {
   ResumedAnswer resumed;
   uint32_t claim = id_.claim;
   for (uint32_t i = 0; i < searches_.size(); ++i) {
-    std::optional<ResumePlan> plan = PlanResume(std::move(searches_[i].found), id_.choices[i].tokens);
+    std::optional<ResumePlan> plan = PlanResume(std::move(searches_[i].found));
     claim = std::max(claim, plan->attempt.claim);
     resumed.choices.push_back(*std::move(plan));
   }

@@ -27,7 +27,7 @@ void LendScores(const RecordMessage& from, RecordMessage& to) {
 
 }  // namespace
 
-std::optional<ResumePlan> PlanResume(std::vector<FoundRecord> found, uint32_t seen) {
+std::optional<ResumePlan> PlanResume(std::vector<FoundRecord> found) {
   if (found.empty()) return std::nullopt;
   std::sort(found.begin(), found.end(), Better);
   RecordMessage& best = found.front().record;
@@ -39,7 +39,7 @@ std::optional<ResumePlan> PlanResume(std::vector<FoundRecord> found, uint32_t se
   }
   size_t usable = best.tokens.size();
   if (best.spec.top_logprobs >= 0) {
-    usable = std::min<size_t>(seen, usable);
+    usable = 0;
     while (usable < best.tokens.size() && best.scored[usable]) ++usable;
   }
   if (usable == best.tokens.size() && best.live) plan.live = RankRef{found.front().worker, best.rank};

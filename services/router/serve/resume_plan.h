@@ -39,9 +39,9 @@ struct ResumedAnswer {
 };
 
 // From the record of the most tokens; others of the same fingerprint lend the
-// log-probabilities that it lacks. If a token's that the client has still to get, from `seen` on, are known
-// to nobody though it wants them, the plan ends before that token, which is then generated again. nullopt: no
-// record.
-std::optional<ResumePlan> PlanResume(std::vector<FoundRecord> found, uint32_t seen);
+// log-probabilities that it lacks. If a token's are known to nobody though the client wants them, the plan
+// ends before that token, which is then generated again: even if the client has the token, its text, and they
+// with it, may have been held back. nullopt: no record.
+std::optional<ResumePlan> PlanResume(std::vector<FoundRecord> found);
 
 }  // namespace baton::router

@@ -20,7 +20,7 @@ FoundRecord Found(uint64_t worker, uint32_t tokens, uint32_t unscored = 0, const
 }
 
 TEST(ResumePlan, NoRecordNoPlan) {
-  EXPECT_EQ(PlanResume({}, 0), std::nullopt);
+  EXPECT_EQ(PlanResume({}), std::nullopt);
 }
 
 TEST(ResumePlan, GoesOnWhereTheStreamRunsWithWhatOthersKnowOfItsFirstToken) {
@@ -28,7 +28,7 @@ TEST(ResumePlan, GoesOnWhereTheStreamRunsWithWhatOthersKnowOfItsFirstToken) {
   decode.record.live = true;
   decode.record.rank = 3;
   decode.record.cached_tokens = 16;
-  const auto plan = PlanResume({prefill, decode}, 0);
+  const auto plan = PlanResume({prefill, decode});
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->tokens.size(), 5u);
   EXPECT_EQ(plan->tokens[0].logprob, -1.f);
@@ -41,28 +41,25 @@ TEST(ResumePlan, GoesOnWhereTheStreamRunsWithWhatOthersKnowOfItsFirstToken) {
 TEST(ResumePlan, TokensWithoutScoresThatTheClientWantsAreGeneratedAgain) {
   FoundRecord decode = Found(2, 5, 3);
   decode.record.live = true;
-  const auto wants = PlanResume({decode}, 1);
-  EXPECT_EQ(wants->tokens.size(), 1u);
+  const auto wants = PlanResume({decode});
+  EXPECT_EQ(wants->tokens.size(), 0u);
   EXPECT_EQ(wants->live, std::nullopt) << "it has gone on beyond them";
-  const auto has = PlanResume({decode}, 3);
-  EXPECT_EQ(has->tokens.size(), 5u);
-  EXPECT_NE(has->live, std::nullopt);
   decode.record.spec.top_logprobs = -1;
-  EXPECT_EQ(PlanResume({decode}, 1)->tokens.size(), 5u) << "nobody asked for them";
+  EXPECT_EQ(PlanResume({decode})->tokens.size(), 5u) << "nobody asked for them";
 }
 
 TEST(ResumePlan, ScoresOfAnotherFingerprintOrOfAnotherTokenAreNotLent) {
-  EXPECT_EQ(PlanResume({Found(1, 2, 0, "g"), Found(2, 5, 2)}, 0)->tokens.size(), 0u);
+  EXPECT_EQ(PlanResume({Found(1, 2, 0, "g"), Found(2, 5, 2)})->tokens.size(), 0u);
   FoundRecord differs = Found(1, 2);
   differs.record.tokens[1].token = 99;
-  const auto plan = PlanResume({differs, Found(2, 5, 2)}, 0);
+  const auto plan = PlanResume({differs, Found(2, 5, 2)});
   EXPECT_EQ(plan->tokens.size(), 1u);
 }
 
 TEST(ResumePlan, TheLongestRecordCounts) {
   FoundRecord shorter = Found(9, 3);
   shorter.record.live = true;  // a zombie's, which was left behind
-  const auto plan = PlanResume({shorter, Found(1, 4)}, 0);
+  const auto plan = PlanResume({shorter, Found(1, 4)});
   EXPECT_EQ(plan->tokens.size(), 4u);
   EXPECT_EQ(plan->live, std::nullopt);
 }
