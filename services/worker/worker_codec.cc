@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/status_macros.h"
+#include "proto/sampling.h"
 
 namespace baton::codec {
 namespace {
@@ -12,20 +13,6 @@ Id128 FromProto(const v1::Id128& id) {
 }
 Attempt FromProto(const v1::Attempt& attempt) {
   return {attempt.claim(), attempt.n()};
-}
-
-SamplingParams FromProto(const v1::Sampling& in) {
-  SamplingParams out{.temperature = in.temperature(),
-                     .top_k = in.top_k(),
-                     .top_p = in.top_p(),
-                     .min_p = in.min_p(),
-                     .presence_penalty = in.presence_penalty(),
-                     .frequency_penalty = in.frequency_penalty(),
-                     .repetition_penalty = in.repetition_penalty(),
-                     .seed = in.seed(),
-                     .choice_index = in.choice_index()};
-  for (const v1::LogitBias& bias : in.logit_bias()) out.logit_bias.emplace_back(bias.token(), bias.bias());
-  return out;
 }
 
 MonoTime Deadline(uint64_t timeout_ms, MonoTime now) {
@@ -42,7 +29,7 @@ absl::StatusOr<SequenceSpec> FromProto(const v1::GenerateSpec& in, MonoTime now)
   if (!in.has_sampling()) return absl::InvalidArgumentError("sampling is missing");
   SequenceSpec spec{.tokens = {in.tokens().begin(), in.tokens().end()},
                     .prompt_tokens = in.prompt_tokens(),
-                    .sampling = FromProto(in.sampling()),
+                    .sampling = SamplingFromProto<SamplingParams>(in.sampling()),
                     .max_tokens = in.max_tokens(),
                     .stop_tokens = {in.stop_tokens().begin(), in.stop_tokens().end()},
                     .ignore_eos = in.ignore_eos(),

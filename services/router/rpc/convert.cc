@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "proto/sampling.h"
+
 namespace baton::router {
 namespace {
 
@@ -68,26 +70,12 @@ void SetMove(const MoveParameters& parameters, v1::PrefixMove* out) {
   out->set_timeout_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(parameters.timeout)));
 }
 
-SamplingSpec GetSampling(const v1::Sampling& in) {
-  SamplingSpec out{.temperature = in.temperature(),
-                   .top_k = in.top_k(),
-                   .top_p = in.top_p(),
-                   .min_p = in.min_p(),
-                   .presence_penalty = in.presence_penalty(),
-                   .frequency_penalty = in.frequency_penalty(),
-                   .repetition_penalty = in.repetition_penalty(),
-                   .seed = in.seed(),
-                   .choice_index = in.choice_index()};
-  for (const v1::LogitBias& bias : in.logit_bias()) out.logit_bias.emplace_back(bias.token(), bias.bias());
-  return out;
-}
-
 // The original prompt's only: what a replay appended is among the record's tokens.
 GenerateSpec GetSpec(const v1::GenerateSpec& in) {
   const auto prompt_end = in.tokens().begin() + in.prompt_tokens();
   return {.stream = GetId(in.stream()),
           .prompt = std::make_shared<const std::vector<TokenId>>(in.tokens().begin(), prompt_end),
-          .sampling = GetSampling(in.sampling()),
+          .sampling = SamplingFromProto<SamplingSpec>(in.sampling()),
           .max_tokens = in.max_tokens(),
           .stop_tokens = {in.stop_tokens().begin(), in.stop_tokens().end()},
           .ignore_eos = in.ignore_eos(),

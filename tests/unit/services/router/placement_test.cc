@@ -3,24 +3,16 @@
 #include <gtest/gtest.h>
 
 #include "services/router/policy/policies/factory.h"
+#include "tests/unit/services/router/rank_views.h"
 
 namespace baton::router {
 namespace {
 
-RankView Rank(uint64_t worker, WorkerRole role) {
-  return {.ref = {worker, 0},
-          .role = role,
-          .healthy = true,
-          .fingerprint = "a",
-          .page_tokens = 16,
-          .total_pages = 100,
-          .free_pages = 100};
-}
 RankView Decode(uint64_t worker) {
-  return Rank(worker, WorkerRole::kDecode);
+  return Rank(worker, WorkerRole::kDecode, 100);
 }
 RankView Prefill(uint64_t worker) {
-  return Rank(worker, WorkerRole::kPrefill);
+  return Rank(worker, WorkerRole::kPrefill, 100);
 }
 
 absl::StatusOr<Placement> PlaceLeastLoaded(const PlacementConfig& config, absl::Span<const RankView> ranks,

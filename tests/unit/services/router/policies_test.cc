@@ -5,21 +5,12 @@
 
 #include "services/router/policy/policies/factory.h"
 #include "services/router/policy/policy_spec.h"
+#include "tests/unit/services/router/rank_views.h"
 
 namespace baton::router {
 namespace {
 
 using testing::HasSubstr;
-
-RankView Rank(uint64_t worker, WorkerRole role) {
-  return {.ref = {worker, 0},
-          .role = role,
-          .healthy = true,
-          .fingerprint = "a",
-          .page_tokens = 16,
-          .total_pages = 1000,
-          .free_pages = 1000};
-}
 
 // Decode ranks 1 to n, prefill ranks n+1 to 2n; a prompt of 200 tokens.
 class PolicyTest : public testing::Test {
