@@ -1,4 +1,4 @@
-// fake_worker: a prefill or decode worker that computes nothing. It speaks worker.proto, reports to Watch and
+// fake_worker: a decode worker that computes nothing. It speaks worker.proto, reports to Watch and
 // emits tokens at once or on a schedule, so that what a router costs can be measured.
 
 #include <grpcpp/grpcpp.h>
@@ -14,7 +14,6 @@
 #include "absl/time/clock.h"
 #include "baton/worker.grpc.pb.h"
 
-ABSL_FLAG(std::string, role, "decode", "prefill or decode");
 ABSL_FLAG(absl::Duration, ttft, absl::ZeroDuration(), "from a call to its first token");
 ABSL_FLAG(absl::Duration, itl, absl::ZeroDuration(), "between tokens; 0: as fast as they can be written");
 
@@ -30,7 +29,7 @@ struct Pace {
 
 class FakeWorker final : public v1::Worker::Service {
  public:
-  FakeWorker(v1::Role role, const Pace& pace) : role_(role), pace_(pace) {
+  explicit FakeWorker(const Pace& pace) : pace_(pace) {
     std::random_device random;
     epoch_.set_hi(random());
     epoch_.set_lo(random());
@@ -56,24 +55,13 @@ class FakeWorker final : public v1::Worker::Service {
     return grpc::Status::OK;
   }
 
-  grpc::Status Prefill(grpc::ServerContext*, const v1::PrefillRequest*,
-                       grpc::ServerWriter<v1::PrefillEvent>* writer) override {
-    stopping_.WaitForNotificationWithTimeout(pace_.ttft);
-    v1::PrefillEvent event;
-    SetToken(0, *event.mutable_first_token());
-    writer->Write(event);
-    event.mutable_handoff()->set_outcome(v1::KV_OUTCOME_HELD);
-    writer->Write(event);
-    return grpc::Status::OK;
-  }
-
   grpc::Status Watch(grpc::ServerContext* context, const v1::WatchRequest*,
                      grpc::ServerWriter<v1::WatchEvent>* writer) override {
     for (uint64_t number = 0; !context->IsCancelled(); ++number) {
       v1::WatchEvent event;
       *event.mutable_epoch() = epoch_;
       event.set_number(number);
-      event.set_role(role_);
+      event.set_role(v1::ROLE_DECODE);
       event.set_healthy(true);
       event.add_ranks()->mutable_pages()->set_free(1'000'000);
       if (number == 0) {
@@ -93,7 +81,6 @@ class FakeWorker final : public v1::Worker::Service {
     token.set_token(kFirstToken + static_cast<int32_t>(position % kTokens));
   }
 
-  const v1::Role role_;
   const Pace pace_;
   v1::Id128 epoch_;
   absl::Notification stopping_;
@@ -105,13 +92,7 @@ int Main() {
   sigaddset(&ends, SIGINT);
   sigaddset(&ends, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  const std::string role = absl::GetFlag(FLAGS_role);
-  if (role != "prefill" && role != "decode") {
-    std::fprintf(stderr, "fake_worker: --role is prefill or decode, not %s\n", role.c_str());
-    return 1;
-  }
-  FakeWorker worker(role == "prefill" ? v1::ROLE_PREFILL : v1::ROLE_DECODE,
-                    {absl::GetFlag(FLAGS_ttft), absl::GetFlag(FLAGS_itl)});
+  FakeWorker worker({absl::GetFlag(FLAGS_ttft), absl::GetFlag(FLAGS_itl)});
   int port = 0;
   grpc::ServerBuilder builder;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -134,7 +115,7 @@ int Main() {
 }  // namespace baton::bench
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage("a worker that computes nothing: --role, --ttft, --itl");
+  absl::SetProgramUsageMessage("a worker that computes nothing: --ttft, --itl");
   absl::ParseCommandLine(argc, argv);
   return baton::bench::Main();
 }
