@@ -57,11 +57,11 @@ elseif(BATON_SANITIZE MATCHES address)
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1")
 endif()
 
-# baton_test(NAME KIND unit|sim|integration|e2e|tidy|fuzz SRCS a.cc... DEPS lib... [TIMEOUT s] [ARGS ...] [LABELS tsan...])
+# baton_test(NAME KIND unit|sim|integration|e2e|tidy|fuzz SRCS a.cc... DEPS lib... [TIMEOUT s] [ARGS ...] [LABELS tsan...] [COMPUTES])
 # One ctest entry per executable; the KIND is a ctest label. Give the label `tsan` to tests whose whole link is ours to
-# instrument, and `heavy` to what sanitizers would make too slow. Sources see BATON_SOURCE_DIR (the checkout) for goldens.
+# instrument, and `heavy` to what sanitizers would make too slow; COMPUTES: the test's own source works for long. Sources see BATON_SOURCE_DIR (the checkout) for goldens.
 function(baton_test name)
-  cmake_parse_arguments(ARG "" "KIND;TIMEOUT" "SRCS;DEPS;ARGS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "COMPUTES" "KIND;TIMEOUT" "SRCS;DEPS;ARGS;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -70,7 +70,7 @@ function(baton_test name)
   endif()
   add_executable(${name} ${ARG_SRCS})
   target_link_libraries(${name} PRIVATE baton_flags ${ARG_DEPS} GTest::gmock GTest::gtest_main)
-  if(BATON_SANITIZE)
+  if(BATON_SANITIZE AND NOT ARG_COMPUTES)
     target_compile_options(${name} PRIVATE -O0)  # a test's own source is instrumented in two thirds of the time; what it tests stays -O1
   endif()
   target_compile_definitions(${name} PRIVATE BATON_SOURCE_DIR="${CMAKE_SOURCE_DIR}" BATON_BINARY_DIR="${CMAKE_BINARY_DIR}")
