@@ -137,6 +137,7 @@ class WorkerCore {
     int64_t next_position = 0;     // of the next generated token
     int64_t unsent = 0;
     int64_t cached_tokens = 0;
+    std::vector<TokenScore> adopted_scores;  // came with the adopted token; empty: unknown
     KvOutcome outcome = KvOutcome::kUnspecified;
     bool reads_open = false;        // decode, fetch: the handoff may still write into our pages
     bool lease_open = false;        // prefill, share: OwnEnded is still to come
@@ -146,7 +147,7 @@ class WorkerCore {
     bool lost = false;              // decode, fetch: PullLost came
     bool inexact = false;           // decode: what was pulled is of another fingerprint or dtype
     bool recorded = false;          // decode, prefill: in the record book
-    int64_t adopted_position = -1;  // of the token that came with the pages, without log-probabilities
+    int64_t adopted_position = -1;  // of the token that came with the pages
     int64_t lingered = 0;           // tokens since its call broke
     MonoTime linger_until = absl::InfinitePast();  // later: it runs on without a call
 

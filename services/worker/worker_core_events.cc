@@ -1,10 +1,35 @@
 // WorkerCore's other half: what engines and the handoff report, and how a call ends.
+#include <cmath>
 #include <variant>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "services/worker/worker_core.h"
 
 namespace baton {
+namespace {
+
+std::vector<TokenScore> ScoresOf(const TokenEvent& event) {
+  std::vector<TokenScore> scores = {{event.token, event.logprob}};
+  for (const TopLogprob& top : event.top) scores.push_back({top.token, top.logprob});
+  return scores;
+}
+
+void SetScores(const std::vector<TokenScore>& scores, TokenEvent& event) {
+  if (scores.empty()) return;
+  event.logprob = scores.front().logprob;
+  event.top.clear();
+  for (size_t i = 1; i < scores.size(); ++i) event.top.push_back({scores[i].token, scores[i].logprob});
+}
+
+bool AreScoresOf(TokenId first_token, const std::vector<TokenScore>& scores, int64_t vocab_size) {
+  const auto possible = [&](const TokenScore& score) {
+    return score.token >= 0 && score.token < vocab_size && !std::isnan(score.logprob);
+  };
+  return !scores.empty() && scores.front().token == first_token && absl::c_all_of(scores, possible);
+}
+
+}  // namespace
 
 WorkerCore::Job* WorkerCore::Find(SeqId seq, uint32_t rank) {
   const auto it = jobs_.find(seq);
@@ -41,7 +66,9 @@ void WorkerCore::On(SeqId seq, Job& job, TokenEvent& event, MonoTime now) {
     return Abandon(seq, job, absl::InternalError(what), now);
   }
   ++job.next_position;
-  Note(job, event, event.position != job.adopted_position);
+  const bool adopted = event.position == job.adopted_position;
+  if (adopted) SetScores(job.adopted_scores, event);
+  Note(job, event, !adopted || !job.adopted_scores.empty());
   if (job.lingers() && !over && ++job.lingered >= options_.emission_buffer)
     return Abandon(seq, job, absl::OkStatus(), now);
   if (job.unsent >= options_.emission_buffer) {
@@ -95,10 +122,11 @@ void WorkerCore::On(SeqId, Job& job, PrefilledEvent& event, MonoTime) {
   TokenEvent& first = event.first;
   Note(job, first, true);
   records_.SetCached(job.stream, job.cached_tokens);
+  std::vector<TokenScore> scores = ScoresOf(first);
   Emit(job, PrefillFirstToken{{first.position, first.token, first.logprob, std::move(first.top)},
                               job.cached_tokens,
                               first.finish});
-  Handoff(OwnSeal{job.handoff(), job.digest, first.token});
+  Handoff(OwnSeal{job.handoff(), job.digest, first.token, std::move(scores)});
 }
 
 void WorkerCore::On(SeqId seq, Job& job, FailedEvent& event, MonoTime now) {
@@ -160,6 +188,7 @@ void WorkerCore::On(SeqId seq, Job& job, const PullHeld& event, MonoTime now) {
     job.outcome = KvOutcome::kHeld;
     job.inexact = event.inexact;
     job.adopted_position = job.next_position;
+    if (AreScoresOf(event.first_token, event.scores, options_.vocab_size)) job.adopted_scores = event.scores;
     Engine(job, AdoptCommand{seq, event.first_token, !event.inexact});
   } else {
     Engine(job, FencedCommand{seq});

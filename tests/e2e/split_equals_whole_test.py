@@ -15,7 +15,8 @@ class SplitEqualsWhole(unittest.TestCase):
         driver = os.path.join(os.path.dirname(os.path.abspath(__file__)), "split_equals_whole.py")
         run = subprocess.run([
             sys.executable, driver, "--bin-dir", os.environ["BATON_BIN_DIR"], "--model", TINY_MODEL, "--vocab", "300",
-            "--requests", str(requests), "--per-round", "100", "--split-pages", "115",
+            "--requests", str(requests), "--per-round", "100", "--split-pages", "110", "--max-prompt", "1450",
+            "--min-out", "192", "--max-out", "256",
             "--want-preemptions", str(requests // 10), "--want-prefix-hits", str(requests // 5)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=550, check=False)
         print(run.stdout)

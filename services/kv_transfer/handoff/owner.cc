@@ -97,7 +97,7 @@ void HandoffOwner::OnSeal(const OwnSeal& command, MonoTime now, OwnerActions* ou
     End(command.id, false, "sealed twice", now, out);
     return;
   }
-  record->Seal(command.digest, command.first_token);
+  record->Seal(command);
   if (record->state() == OwnerState::kLeased) SetState(*record, OwnerState::kSealed);
   Pump(*record, now, out);
 }

@@ -104,10 +104,12 @@ void OwnedLease::Number(Piece piece) {
   pieces_.push_back({++last_number_, wanted, std::move(checksums)});
 }
 
-void OwnedLease::Seal(const Id128& digest, TokenId first_token) {
+void OwnedLease::Seal(const OwnSeal& seal) {
   sealed_ = true;
-  digest_ = digest;
-  first_token_ = first_token;
+  digest_ = seal.digest;
+  first_token_ = seal.first_token;
+  scores_ = seal.scores;
+  if (scores_.size() > kMaxTokenScores) scores_.resize(kMaxTokenScores);
 }
 
 uint64_t OwnedLease::WindowEnd() const {
@@ -179,6 +181,11 @@ v1::Handoff OwnedLease::SealMessage() const {
   ToProto(digest_, seal.mutable_digest());
   seal.set_first_token(first_token_);
   seal.set_tokens(begun_.tokens);
+  for (const TokenScore& score : scores_) {
+    v1::TokenScore* added = seal.add_scores();
+    added->set_token(score.token);
+    added->set_logprob(score.logprob);
+  }
   return message;
 }
 

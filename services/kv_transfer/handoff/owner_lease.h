@@ -48,7 +48,7 @@ class OwnedLease {
 
   // Queues an offer, split into messages of bounded size. An error voids the lease.
   absl::Status AddOffer(const OwnOffer& offer);
-  void Seal(const Id128& digest, TokenId first_token);
+  void Seal(const OwnSeal& seal);
   // All offers up to `number` have arrived, and the seal if `sealed`.
   void Ack(uint64_t number, bool sealed, MonoTime now);
 
@@ -100,6 +100,7 @@ class OwnedLease {
   bool sealed_ = false, seal_sent_ = false, seal_acked_ = false;
   Id128 digest_;
   TokenId first_token_ = 0;
+  std::vector<TokenScore> scores_;
   Backoff backoff_;
   MonoTime resend_at_ = absl::InfiniteFuture();  // finite while something sent is not acknowledged
 };

@@ -273,7 +273,7 @@ void HandoffReader::ConfirmIfComplete(Pull& pull, MonoTime now, ReaderActions* o
 void HandoffReader::Hold(Pull& pull, ReaderActions* out) {
   ++counters_.held;
   SetState(pull, ReaderState::kHeld);
-  out->push_back(PullHeld{pull.id(), pull.first_token(), pull.inexact()});
+  out->push_back(PullHeld{pull.id(), pull.first_token(), pull.inexact(), pull.scores()});
   Erase(HandoffId(pull.id()));
 }
 

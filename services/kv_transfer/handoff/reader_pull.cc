@@ -125,8 +125,12 @@ absl::Status Pull::AddSeal(const v1::Seal& seal) {
   }
   if (seal.offers() > options_.max_offers)
     return absl::DataLossError("an impossible number of offers was sealed");
+  if (seal.scores_size() > kMaxTokenScores)
+    return absl::DataLossError("an impossible number of scores was sealed");
   sealed_offers_ = seal.offers();
   first_token_ = seal.first_token();
+  scores_.clear();
+  for (const v1::TokenScore& score : seal.scores()) scores_.push_back({score.token(), score.logprob()});
   return absl::OkStatus();
 }
 

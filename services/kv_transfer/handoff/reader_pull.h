@@ -58,6 +58,7 @@ class Pull {
   uint64_t lease() const { return lease_; }
   const Id128& secret() const { return secret_; }
   TokenId first_token() const { return first_token_; }
+  const std::vector<TokenScore>& scores() const { return scores_; }
   uint64_t offers() const { return offers_.size(); }
 
   // The lease begins. `sent` is when the request it answers was sent: never later than the owner's own count.
@@ -145,6 +146,7 @@ class Pull {
   int64_t cells_wanted_ = 0, cells_offered_ = 0, cells_verified_ = 0;
   std::optional<uint64_t> sealed_offers_;
   TokenId first_token_ = 0;
+  std::vector<TokenScore> scores_;
 
   std::deque<Chunk> todo_;
   std::map<uint64_t, Read> reads_;       // in flight, by tag

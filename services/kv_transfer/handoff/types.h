@@ -26,6 +26,13 @@ struct KvPeer {
   uint32_t rank = 0;
 };
 
+// A token's log-probability: of the first one itself, then of the likeliest ones, as many as were asked for.
+struct TokenScore {
+  TokenId token = 0;
+  float logprob = 0;
+};
+constexpr int kMaxTokenScores = 64;
+
 // --- owner side: commands
 // ---------------------------------------------------------------------------------------------
 
@@ -52,6 +59,7 @@ struct OwnSeal {
   HandoffId id;
   Id128 digest;  // TokenDigest of the prompt
   TokenId first_token = 0;
+  std::vector<TokenScore> scores = {};  // of the first token, which the reader does not compute; may be empty
 };
 // The pages are needed back, or the request is over: ends the lease.
 struct OwnRevoke {
@@ -93,7 +101,8 @@ struct OwnEnded {
 struct PullHeld {
   HandoffId id;
   TokenId first_token = 0;
-  bool inexact = false;  // computed under another fingerprint, or stored in another dtype
+  bool inexact = false;                 // computed under another fingerprint, or stored in another dtype
+  std::vector<TokenScore> scores = {};  // as the owner sealed them
 };
 // The pages must not be attended to. Unless `fenced`, late reads may still write into them until PullFenced.
 struct PullLost {

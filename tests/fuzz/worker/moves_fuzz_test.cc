@@ -119,10 +119,10 @@ class Target final : public EngineEventSink {
       EXPECT_EQ(open_.erase(end->call), 1u);
     } else if (const auto* handoff = std::get_if<SendHandoff>(&action)) {
       if (const auto* begin = std::get_if<OwnBegin>(&handoff->command))
-        due_.push_back(OwnEnded{begin->id, false, "x"});
+        due_.emplace_back(OwnEnded{begin->id, false, "x"});
       if (const auto* pull = std::get_if<PullBegin>(&handoff->command)) {
         EXPECT_LE(pull->begin, pull->end);
-        due_.push_back(PullLost{pull->id, absl::UnavailableError("x"), true});
+        due_.emplace_back(PullLost{pull->id, absl::UnavailableError("x"), true});
       }
     }
   }

@@ -82,6 +82,7 @@ void DecodeClient::Read(v1::DecodeRequest request) {
     if (event.has_accepted()) result_.accepted = true;
     if (event.has_token()) {
       EXPECT_EQ(event.token().position(), emitted + result_.tokens.size());
+      if (!result_.first) result_.first = event.token();
       result_.tokens.push_back(event.token().token());
     }
     if (event.has_finished()) {
@@ -167,6 +168,7 @@ PrefillResult RunPrefill(Node& owner, const Node& reader, const v1::GenerateSpec
   while (stream->Read(&event)) {
     if (event.has_first_token()) {
       result.first_token = event.first_token().token();
+      result.first = event.first_token();
       result.cached_tokens = event.cached_tokens();
     }
     if (event.has_handoff()) result.outcome = event.handoff().outcome();

@@ -40,6 +40,7 @@ struct Node {
 
 // What a call's client saw.
 struct DecodeResult {
+  std::optional<v1::Token> first;
   std::vector<int32_t> tokens;
   v1::KvOutcome kv = v1::KV_OUTCOME_UNSPECIFIED;
   v1::FinishReason reason = v1::FINISH_REASON_NONE;
@@ -71,6 +72,7 @@ class DecodeClient {
 
 struct PrefillResult {
   std::optional<int32_t> first_token;
+  v1::Token first;
   uint32_t cached_tokens = 0;
   v1::KvOutcome outcome = v1::KV_OUTCOME_UNSPECIFIED;
   grpc::Status status;

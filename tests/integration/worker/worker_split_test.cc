@@ -40,6 +40,19 @@ TEST_F(Split, EqualsWhole) {
   EXPECT_EQ(decode.worker->Status().handoff.checksum_failures, 0u);
 }
 
+// A router takes the first token from whoever reports it first.
+TEST_F(Split, BothSidesReportTheFirstTokenAlike) {
+  v1::GenerateSpec spec = MakeSpec(1, MakePrompt(1, 100), 4);
+  spec.set_top_logprobs(3);
+  PrefillResult prefilled;
+  const DecodeResult decoded = RunSplit(prefill, decode, spec, &prefilled);
+  ASSERT_TRUE(decoded.status.ok()) << decoded.status.error_message();
+  ASSERT_EQ(decoded.kv, v1::KV_OUTCOME_HELD);
+  EXPECT_EQ(prefilled.first.top_size(), 3);
+  EXPECT_LT(prefilled.first.logprob(), 0);
+  EXPECT_EQ(decoded.first->SerializeAsString(), prefilled.first.SerializeAsString());
+}
+
 TEST_F(Split, ManyAtOnceEqualWhole) {
   constexpr uint64_t kStreams = 24;
   std::vector<DecodeResult> got(kStreams);

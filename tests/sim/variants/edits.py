@@ -26,7 +26,7 @@ EDITS = [
     ("owner.cc", "    if (record.hard_deadline() > now) {",
      "    if (" + unless("VERDICT_NOT_REMEMBERED", "record.hard_deadline() > now") + ") {"),
     ("owner.cc", "  if (until <= now) return;", '  if (until <= now || Without("ENDS_NOT_REMEMBERED")) return;'),
-    ("owner.cc", "  record->Seal(command.digest, command.first_token);", """  record->Seal(command.digest, command.first_token);
+    ("owner.cc", "  record->Seal(command);", """  record->Seal(command);
   if (Without("FREE_WHILE_READ")) out->push_back(OwnEnded{command.id, false, "freed"});"""),
     ("owner_messages.cc", "    const uint64_t lease = ++last_lease_;",
      '    const uint64_t lease = Without("LEASE_IDS_REPEAT") ? 1 + record.id().stream.lo : ++last_lease_;'),

@@ -76,10 +76,15 @@ TEST_F(NodeTest, MovesPagesChunkByChunkWithTheReaderFirst) {
       ASSERT_TRUE(owner.node->Submit(OfferOf(owner.memory, Id(1), 0, rect, from)).ok());
     }
   }
-  ASSERT_TRUE(owner.node->Submit(OwnSeal{Id(1), kDigest, 99}).ok());
+  ASSERT_TRUE(owner.node->Submit(OwnSeal{Id(1), kDigest, 99, {{99, -1.5f}, {7, -0.25f}}}).ok());
   ASSERT_TRUE(reader.log.WaitFor<PullHeld>(1));
   ASSERT_TRUE(owner.log.WaitFor<OwnEnded>(1));
-  EXPECT_EQ(reader.log.Of<PullHeld>()[0].first_token, 99);
+  const PullHeld held = reader.log.Of<PullHeld>()[0];
+  EXPECT_EQ(held.first_token, 99);
+  ASSERT_EQ(held.scores.size(), 2u);
+  EXPECT_EQ(held.scores[0].token, 99);
+  EXPECT_EQ(held.scores[0].logprob, -1.5f);
+  EXPECT_EQ(held.scores[1].token, 7);
   EXPECT_TRUE(owner.log.Of<OwnEnded>()[0].held);
   const UnitRect all{0, tokens, 0, kModel.layers};
   EXPECT_TRUE(testing::SameBytes(owner.memory, 0, from, reader.memory, 0, to, all));

@@ -161,6 +161,9 @@ TEST_F(ReaderFaultsTest, SealsThatDoNotAgreeAreLost) {
   EXPECT_TRUE(lost(3, [](v1::Seal& s) { s.set_tokens(39); }));
   EXPECT_TRUE(lost(4, [](v1::Seal& s) { s.set_offers(0); })) << "more offers came than were sealed";
   EXPECT_TRUE(lost(5, [](v1::Seal& s) { s.set_offers(~uint64_t{0}); }));
+  EXPECT_TRUE(lost(6, [](v1::Seal& s) {
+    for (int i = 0; i <= kMaxTokenScores; ++i) s.add_scores();
+  }));
 }
 
 TEST_F(ReaderFaultsTest, AMissingOfferIsAwaitedAndAMissingUnitIsLost) {

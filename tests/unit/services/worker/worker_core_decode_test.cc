@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "common/block_hash.h"
 #include "tests/unit/services/worker/core_harness.h"
 
@@ -42,6 +44,37 @@ TEST_F(DecodeCore, ReservesPullsAdoptsAndStreams) {
   EXPECT_EQ(EndedWith(), absl::StatusCode::kOk);
   EXPECT_TRUE(engine.empty());
   EXPECT_EQ(core.jobs(), 0u);
+}
+
+// Prefill's report of the first token may come after decode's: both must say the same.
+TEST_F(DecodeCore, ThePulledTokenHasTheLogProbabilitiesThatCameWithIt) {
+  const SeqId id = Pulling();
+  Handoff(PullHeld{.id = Id(1), .first_token = 77, .scores = {{77, -2}, {5, -1}, {77, -2}}});
+  Take();
+  Engine(1, TokenEvent{.id = id, .position = 0, .token = 77});
+  Take();
+  const auto* token = EventOf<GeneratedToken>();
+  ASSERT_NE(token, nullptr);
+  EXPECT_EQ(token->logprob, -2);
+  ASSERT_EQ(token->top.size(), 2u);
+  EXPECT_EQ(token->top[0].token, 5);
+  EXPECT_EQ(token->top[0].logprob, -1);
+}
+
+TEST_F(DecodeCore, ImpossibleLogProbabilitiesAreNotTakenOver) {
+  const std::vector<std::vector<TokenScore>> impossible = {
+      {}, {{76, -2}}, {{77, -2}, {-1, 0}}, {{77, -2}, {1 << 30, 0}}, {{77, NAN}}};
+  for (const auto& scores : impossible) {
+    CoreHarness fresh(WorkerRole::kDecode);
+    const SeqId id = fresh.Pulling();
+    fresh.Handoff(PullHeld{.id = Id(1), .first_token = 77, .scores = scores});
+    fresh.Take();
+    fresh.Engine(1, TokenEvent{.id = id, .position = 0, .token = 77});
+    fresh.Take();
+    ASSERT_NE(fresh.EventOf<GeneratedToken>(), nullptr);
+    EXPECT_EQ(fresh.EventOf<GeneratedToken>()->logprob, 0);
+    EXPECT_TRUE(fresh.EventOf<GeneratedToken>()->top.empty());
+  }
 }
 
 TEST_F(DecodeCore, WhatIsInexactIsSharedWithNobodyAndSaidToBeSo) {

@@ -31,10 +31,17 @@ TEST_F(PrefillCore, OffersSealsAndReleases) {
   Take();
   EXPECT_EQ(HandoffCommandOf<OwnOffer>()->checksums, (std::vector<uint64_t>{1, 2}));
   Engine(0, ComputedEvent{id, 16, 40, 0, 4, {1, 2, 3}, false}, {3});
-  Engine(0, PrefilledEvent{id, {.id = id, .token = 9, .finish = FinishReason::kStop}});
+  Engine(
+      0,
+      PrefilledEvent{
+          id, {.id = id, .token = 9, .logprob = -1.5f, .top = {{4, -0.5f}}, .finish = FinishReason::kStop}});
   Take();
   EXPECT_EQ(HandoffCommandOf<OwnOffer>()->end, 40);
   EXPECT_EQ(HandoffCommandOf<OwnSeal>()->first_token, 9);
+  ASSERT_EQ(HandoffCommandOf<OwnSeal>()->scores.size(), 2u);
+  EXPECT_EQ(HandoffCommandOf<OwnSeal>()->scores[0].token, 9);
+  EXPECT_EQ(HandoffCommandOf<OwnSeal>()->scores[0].logprob, -1.5f);
+  EXPECT_EQ(HandoffCommandOf<OwnSeal>()->scores[1].token, 4);
   EXPECT_EQ(HandoffCommandOf<OwnSeal>()->digest, TokenDigest(Spec().tokens));
   EXPECT_EQ(EventOf<PrefillFirstToken>()->cached_tokens, 16);
   EXPECT_EQ(EventOf<PrefillFirstToken>()->finish, FinishReason::kStop);
