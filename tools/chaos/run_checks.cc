@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "tools/chaos/checks/state_checks.h"
@@ -13,6 +14,7 @@ namespace baton::chaos {
 namespace {
 
 constexpr double kSteadySeconds = 2;
+constexpr absl::string_view kRefused = "429:";  // how such an error begins
 
 std::string Of(size_t good, size_t all) {
   return absl::StrCat(good, " of ", all);
@@ -34,17 +36,22 @@ CheckResult StreamsEnd(const Evidence& evidence) {
   return result;
 }
 
-CheckResult FewErrors(int most, const Evidence& evidence) {
-  int errors = 0;
+CheckResult FewErrors(int most, bool refusals_count, const Evidence& evidence) {
+  int errors = 0, refused = 0;
   std::string first;
   for (const StreamRecord& stream : evidence.streams) {
     if (stream.error.empty()) continue;
+    if (!refusals_count && absl::StartsWith(stream.error, kRefused)) {
+      ++refused;
+      continue;
+    }
     if (errors++ == 0)
       first = absl::StrFormat("; first: request %d at %.1f s: %s", stream.index, stream.ended_s.value_or(0),
                               stream.error);
   }
   return {absl::StrCat("at most ", most, " streams end in an error"), errors <= most,
-          absl::StrCat(errors, " of ", evidence.streams.size(), first)};
+          absl::StrCat(errors, " of ", evidence.streams.size(), first,
+                       refusals_count ? std::string() : absl::StrFormat("; %d refused", refused))};
 }
 
 CheckResult TokensEqual(const Evidence& evidence, const std::vector<StreamRecord>& reference) {
@@ -184,7 +191,8 @@ std::vector<CheckResult> CheckRun(const CheckSpec& spec, const Evidence& evidenc
   std::vector<CheckResult> results;
   if (!evidence.faults.empty()) results.push_back(FaultsWereCarriedOut(evidence));
   if (spec.streams_end) results.push_back(StreamsEnd(evidence));
-  if (spec.errors_at_most) results.push_back(FewErrors(*spec.errors_at_most, evidence));
+  if (spec.errors_at_most)
+    results.push_back(FewErrors(*spec.errors_at_most, spec.refusals_are_errors, evidence));
   if (spec.tokens_equal) results.push_back(TokensEqual(evidence, reference));
   if (spec.no_leak) {
     results.push_back(NoLeak(evidence));

@@ -82,6 +82,7 @@ struct CheckSpec {
   bool no_leak = true;       // once idle, every page is free or cached, and nothing is left open
   bool client_kept_schedule = true;                // the load generator was not late itself
   std::optional<int> errors_at_most = 0;           // streams that ended in an error; nothing: any number
+  bool refusals_are_errors = true;                 // 429, too
   absl::Duration end_within = absl::Seconds(60);   // of streams, after the last arrival
   absl::Duration idle_within = absl::Seconds(30);  // of pages, after the last stream's end
   std::optional<Recovery> recovery;

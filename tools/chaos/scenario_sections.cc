@@ -166,6 +166,7 @@ CheckSpec ReadChecks(const YAML::Node& node, Problem* problem) {
     else
       fields.Refuse("errors_at_most", absl::StrCat("must be a number from 0 on, or any, not '", errors, "'"));
   }
+  fields.Flag("refusals_are_errors", &checks.refusals_are_errors);
   fields.Span("end_within", &checks.end_within);
   fields.Span("idle_within", &checks.idle_within);
   if (const YAML::Node inner = fields.Node("recovery"); inner.IsDefined() && !inner.IsNull()) {

@@ -74,6 +74,16 @@ TEST_F(RunChecksTest, ErrorsAreCounted) {
   EXPECT_TRUE(Of("end in an error").ok);
 }
 
+TEST_F(RunChecksTest, RefusalsCountAsErrorsUnlessToldOtherwise) {
+  evidence_.streams[1] = Stream(1, {}, "", "429: HTTP 429: come again");
+  EXPECT_FALSE(Of("end in an error").ok);
+  spec_.refusals_are_errors = false;
+  EXPECT_TRUE(Of("end in an error").ok);
+  EXPECT_THAT(Of("end in an error").detail, HasSubstr("0 of 2; 1 refused"));
+  evidence_.streams[1] = Stream(1, {}, "", "503: HTTP 503: no worker");
+  EXPECT_FALSE(Of("end in an error").ok);
+}
+
 TEST_F(RunChecksTest, EveryKindOfWrongTokenIsSeen) {
   for (const std::vector<int32_t>& wrong :
        std::vector<std::vector<int32_t>>{{4, 9, 6}, {4, 6}, {4, 4, 5, 6}, {4, 5}, {4, 5, 6, 7}, {}}) {

@@ -58,6 +58,7 @@ faults:
   - {at: 14s, kind: exhaust_pages, target: decode-0/1, for: 1s, leave_percent: 4}
 checks:
   errors_at_most: any
+  refusals_are_errors: false
   recovery: {within: 10s, factor: 0.5}
   bounds: [{metric: ttft_ms.p90, at_most: 800}]
 slo: {ttft_ms: 700, tpot_ms: 90}
@@ -86,6 +87,7 @@ slo: {ttft_ms: 700, tpot_ms: 90}
   EXPECT_EQ(s.faults.fixed[3].amount, 5);
   EXPECT_EQ(s.faults.fixed[4].target, "decode-0/1");
   EXPECT_FALSE(s.checks.errors_at_most.has_value());
+  EXPECT_FALSE(s.checks.refusals_are_errors);
   ASSERT_TRUE(s.checks.recovery.has_value());
   EXPECT_EQ(s.checks.recovery->factor, 0.5);
   ASSERT_EQ(s.checks.bounds.size(), 1u);
