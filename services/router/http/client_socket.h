@@ -3,12 +3,15 @@
 // A client's TCP connection, with TLS over it or without: what Asio's and Beast's algorithms read and write
 // (AsyncReadStream, AsyncWriteStream). Includes Asio: only http/*.cc and connection.h may include it.
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <memory>
 #include <optional>
 #include <utility>
+
+#include "absl/strings/string_view.h"
 
 namespace baton::router {
 
@@ -28,6 +31,18 @@ class ClientSocket {
 
   executor_type get_executor() { return tcp_.get_executor(); }
   Tcp& tcp() { return tcp_; }
+
+  // Takes what the kernel has room for now, without a completion: its count of bytes. 0 with TLS, and where
+  // an error waits to be met by async_write_some.
+  size_t TryWrite(absl::string_view bytes) {
+    if (tls_) return 0;
+    boost::system::error_code error;
+    if (!tcp_.non_blocking()) tcp_.non_blocking(true, error);
+    if (error) return 0;
+    const size_t written = tcp_.write_some(boost::asio::buffer(bytes.data(), bytes.size()), error);
+    return error ? 0 : written;
+  }
+
   bool has_tls() const { return tls_.has_value(); }
 
   // Only with TLS, and before anything else.

@@ -261,7 +261,10 @@ void Connection::StartStream(uint64_t number, absl::string_view content_type, co
 bool Connection::Write(uint64_t number, absl::string_view data) {
   if (!Open(number) || !streaming_ || data.empty()) return true;
   if (pending_.size() + writing_.size() + data.size() > limits_.max_send_buffer_bytes) return false;
-  Send(chunked_ ? Chunk(data) : std::string(data));
+  std::string bytes = chunked_ ? Chunk(data) : std::string(data);
+  // Most events find room in the kernel: then nothing is left to wait for.
+  if (!write_active_) bytes.erase(0, socket_.TryWrite(bytes));
+  if (!bytes.empty()) Send(std::move(bytes));
   return true;
 }
 

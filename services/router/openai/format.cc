@@ -68,7 +68,15 @@ AnswerFormat::AnswerFormat(ApiKind kind, std::string id, int64_t created, std::s
       created_(created),
       model_(std::move(model)),
       logprobs_(logprobs),
-      usage_in_stream_(usage_in_stream) {}
+      usage_in_stream_(usage_in_stream) {
+  SetEventHead();
+}
+
+void AnswerFormat::SetEventHead() {
+  event_head_ =
+      absl::StrCat("data: ", Head(kind_ == ApiKind::kChat ? "chat.completion.chunk" : "text_completion"),
+                   R"(,"choices":[)");
+}
 
 std::string AnswerFormat::Head(absl::string_view object) const {
   return absl::StrCat(R"({"id":)", JsonString(id_), R"(,"object":")", object, R"(","created":)", created_,
@@ -118,9 +126,7 @@ std::string AnswerFormat::Whole(absl::Span<const ChoiceResult> choices, const Us
 }
 
 std::string AnswerFormat::Event(absl::string_view choices) const {
-  return SseEvent(absl::StrCat(Head(kind_ == ApiKind::kChat ? "chat.completion.chunk" : "text_completion"),
-                               R"(,"choices":[)", choices, "]",
-                               usage_in_stream_ ? R"(,"usage":null})" : "}"));
+  return absl::StrCat(event_head_, choices, usage_in_stream_ ? R"(],"usage":null})" : "]}", "\n\n");
 }
 
 std::string AnswerFormat::RoleEvent(uint32_t index) const {
@@ -146,8 +152,7 @@ std::string AnswerFormat::TextEvent(uint32_t index, absl::string_view text,
 }
 
 std::string AnswerFormat::UsageEvent(const Usage& usage) const {
-  return SseEvent(absl::StrCat(Head(kind_ == ApiKind::kChat ? "chat.completion.chunk" : "text_completion"),
-                               R"(,"choices":[],"usage":)", UsageJson(usage), "}"));
+  return absl::StrCat(event_head_, R"(],"usage":)", UsageJson(usage), "}\n\n");
 }
 
 }  // namespace baton::router

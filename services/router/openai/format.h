@@ -46,10 +46,16 @@ class AnswerFormat {
  public:
   AnswerFormat(ApiKind kind, std::string id, int64_t created, std::string model, bool logprobs,
                bool usage_in_stream);
-  void set_fingerprint(std::string fingerprint) { fingerprint_ = std::move(fingerprint); }
+  void set_fingerprint(std::string fingerprint) {
+    fingerprint_ = std::move(fingerprint);
+    SetEventHead();
+  }
 
   // From now on heads carry "inexact":true.
-  void set_inexact() { inexact_ = true; }
+  void set_inexact() {
+    inexact_ = true;
+    SetEventHead();
+  }
   bool inexact() const { return inexact_; }
 
   std::string Whole(absl::Span<const ChoiceResult> choices, const Usage& usage) const;
@@ -62,6 +68,7 @@ class AnswerFormat {
 
  private:
   std::string Head(absl::string_view object) const;
+  void SetEventHead();  // after a change of what it tells
   std::string Event(absl::string_view choices) const;
   std::string Logprobs(absl::Span<const TokenScore> scores) const;
 
@@ -73,6 +80,7 @@ class AnswerFormat {
   const bool usage_in_stream_;
   std::string fingerprint_;
   bool inexact_ = false;
+  std::string event_head_;  // what all events begin with
 };
 
 }  // namespace baton::router

@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -100,22 +101,36 @@ class OpenCall {
   uint64_t id_ = 0;
 };
 
+// Takes the completions of one operation after the other.
+class Completions {
+ public:
+  virtual ~Completions() = default;
+  virtual void Done(bool ok) = 0;
+};
+
+using WorkerStub = v1::Worker::Stub;
+template <typename Request, typename Event>
+using Starter = std::unique_ptr<grpc::ClientAsyncReader<Event>> (WorkerStub::*)(grpc::ClientContext*,
+                                                                                const Request&,
+                                                                                grpc::CompletionQueue*);
+
 // One server-streaming call. Keeps itself alive until gRPC is done with it.
 template <typename Request, typename Event, typename Message>
-class Reader final : public grpc::ClientReadReactor<Event> {
+class Reader final : public Completions {
  public:
   Reader(Request request, std::function<void(Message)> callback, OpenCalls& open)
       : open_(open), request_(std::move(request)), callback_(std::move(callback)) {}
 
   grpc::ClientContext& context() { return context_; }
-  const Request& request() const { return request_; }
 
-  void Begin(std::shared_ptr<Reader> self, SharedStub stub) {
+  void Begin(std::shared_ptr<Reader> self, SharedStub stub, Starter<Request, Event> start,
+             grpc::CompletionQueue& queue) {
+    v1::Worker::Stub& calls = *stub;
     open_.Add(std::move(stub), [weak = std::weak_ptr<Reader>(self)] { CancelIfAlive(weak); });
     const bool late = open_.stopping();
     self_ = self;
-    this->StartRead(&event_);
-    this->StartCall();
+    reader_ = (calls.*start)(&context_, request_, &queue);
+    reader_->StartCall(this);
     if (late) context_.TryCancel();
   }
 
@@ -123,24 +138,36 @@ class Reader final : public grpc::ClientReadReactor<Event> {
     if (const std::shared_ptr<Reader> reader = weak.lock()) reader->context_.TryCancel();
   }
 
-  void OnReadDone(bool ok) override {
-    if (!ok) return;
-    if (std::optional<Message> message = FromProto(event_)) callback_(std::move(*message));
-    this->StartRead(&event_);
+  void Done(bool ok) override {
+    if (ending_) return End();
+    if (ok && started_) {
+      if (std::optional<Message> message = FromProto(event_)) callback_(std::move(*message));
+    }
+    started_ = true;
+    ending_ = !ok;
+    if (ok) {
+      reader_->Read(&event_, this);
+    } else {
+      reader_->Finish(&status_, this);
+    }
   }
 
-  void OnDone(const grpc::Status& status) override {
-    callback_(EndedMessage{ToAbsl(status)});
+ private:
+  void End() {
+    callback_(EndedMessage{ToAbsl(status_)});
     callback_ = nullptr;
     const std::shared_ptr<Reader> last = std::move(self_);
   }
 
- private:
   OpenCall open_;  // first, so that it goes last: the context holds the channel
   grpc::ClientContext context_;
   const Request request_;
-  Event event_;
   std::function<void(Message)> callback_;
+  Event event_;
+  grpc::Status status_;
+  bool started_ = false;
+  bool ending_ = false;
+  std::unique_ptr<grpc::ClientAsyncReader<Event>> reader_;
   std::shared_ptr<Reader> self_;
 };
 
@@ -156,17 +183,27 @@ class ReaderCall final : public Call {
   const std::weak_ptr<ReaderType> reader_;
 };
 
-using AsyncStub = v1::Worker::StubInterface::async_interface;
-template <typename Request, typename Event>
-using Starter = void (AsyncStub::*)(grpc::ClientContext*, const Request*, grpc::ClientReadReactor<Event>*);
-
 constexpr absl::Duration kTellTime = absl::Seconds(5);
 
 }  // namespace
 
 struct WorkerCalls::Impl {
   explicit Impl(const WorkerCallsConfig& config_in)
-      : config(config_in), credentials(GrpcChannelCredentials(config_in.tls)) {}
+      : config(config_in), credentials(GrpcChannelCredentials(config_in.tls)) {
+    thread = std::thread([this] { Poll(); });
+  }
+
+  // One thread polls and handles what came: gRPC's own callbacks take another thread for each message.
+  void Poll() {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue.Next(&tag, &ok)) static_cast<Completions*>(tag)->Done(ok);
+  }
+
+  ~Impl() {
+    queue.Shutdown();
+    thread.join();
+  }
 
   SharedStub StubFor(const std::string& endpoint) {
     open.ReleaseReturned();
@@ -197,9 +234,7 @@ struct WorkerCalls::Impl {
     using ThisReader = Reader<Request, Event, Message>;
     auto reader = std::make_shared<ThisReader>(std::move(request), std::move(callback), open);
     if (timeout < absl::InfiniteDuration()) reader->context().set_deadline(GrpcDeadline(timeout));
-    SharedStub stub = StubFor(endpoint);
-    (stub->async()->*start)(&reader->context(), &reader->request(), reader.get());
-    reader->Begin(reader, std::move(stub));
+    reader->Begin(reader, StubFor(endpoint), start, queue);
     return reader;
   }
 
@@ -221,6 +256,8 @@ struct WorkerCalls::Impl {
   OpenCalls open;
   absl::Mutex mutex;
   absl::flat_hash_map<std::string, SharedStub> stubs ABSL_GUARDED_BY(mutex);
+  grpc::CompletionQueue queue;
+  std::thread thread;  // polls the queue
 };
 
 WorkerCalls::WorkerCalls(const WorkerCallsConfig& config) : impl_(std::make_unique<Impl>(config)) {}
@@ -237,49 +274,49 @@ std::shared_ptr<Call> WorkerCalls::Decode(const std::string& endpoint, const Gen
                                           const CallParameters& parameters,
                                           const std::optional<KvSourceRank>& source,
                                           std::function<void(DecodeMessage)> callback) {
-  return impl_->Open(endpoint, ToProto(spec, parameters, source), parameters.timeout, &AsyncStub::Decode,
-                     std::move(callback));
+  return impl_->Open(endpoint, ToProto(spec, parameters, source), parameters.timeout,
+                     &WorkerStub::PrepareAsyncDecode, std::move(callback));
 }
 
 std::shared_ptr<Call> WorkerCalls::Prefill(const std::string& endpoint, const GenerateSpec& spec,
                                            const CallParameters& parameters, RankRef reader_rank,
                                            Epoch reader_epoch, std::function<void(PrefillMessage)> callback) {
   return impl_->Open(endpoint, ToProto(spec, parameters, reader_rank, reader_epoch), parameters.timeout,
-                     &AsyncStub::Prefill, std::move(callback));
+                     &WorkerStub::PrepareAsyncPrefill, std::move(callback));
 }
 
 std::shared_ptr<Call> WorkerCalls::Share(const std::string& endpoint, const MoveParameters& parameters,
                                          uint32_t reader_rank, Epoch reader_epoch,
                                          std::function<void(ShareMessage)> callback) {
   return impl_->Open(endpoint, ToProto(parameters, reader_rank, reader_epoch), parameters.timeout,
-                     &AsyncStub::Share, std::move(callback));
+                     &WorkerStub::PrepareAsyncShare, std::move(callback));
 }
 
 std::shared_ptr<Call> WorkerCalls::Fetch(const std::string& endpoint, const MoveParameters& parameters,
                                          const KvSourceRank& source,
                                          std::function<void(FetchMessage)> callback) {
-  return impl_->Open(endpoint, ToProto(parameters, source), parameters.timeout, &AsyncStub::Fetch,
-                     std::move(callback));
+  return impl_->Open(endpoint, ToProto(parameters, source), parameters.timeout,
+                     &WorkerStub::PrepareAsyncFetch, std::move(callback));
 }
 
 std::shared_ptr<Call> WorkerCalls::Resume(const std::string& endpoint, const ResumeParameters& parameters,
                                           std::function<void(DecodeMessage)> callback) {
-  return impl_->Open(endpoint, ToProto(parameters), parameters.timeout, &AsyncStub::Resume,
+  return impl_->Open(endpoint, ToProto(parameters), parameters.timeout, &WorkerStub::PrepareAsyncResume,
                      std::move(callback));
 }
 
 std::shared_ptr<Call> WorkerCalls::Record(const std::string& endpoint, StreamId stream, Id128 principal,
                                           absl::Duration timeout, std::function<void(RecordReply)> callback) {
-  return impl_->Open(endpoint, RecordRequestOf(stream, principal), timeout, &AsyncStub::Record,
+  return impl_->Open(endpoint, RecordRequestOf(stream, principal), timeout, &WorkerStub::PrepareAsyncRecord,
                      std::move(callback));
 }
 
 void WorkerCalls::Keep(const std::string& endpoint, const GenerateSpec& spec, Attempt attempt) {
-  impl_->Tell(endpoint, KeepRequestOf(spec, attempt), &AsyncStub::Keep);
+  impl_->Tell(endpoint, KeepRequestOf(spec, attempt), &WorkerStub::PrepareAsyncKeep);
 }
 
 void WorkerCalls::Stop(const std::string& endpoint, StreamId stream, Attempt attempt) {
-  impl_->Tell(endpoint, StopRequestOf(stream, attempt), &AsyncStub::Stop);
+  impl_->Tell(endpoint, StopRequestOf(stream, attempt), &WorkerStub::PrepareAsyncStop);
 }
 
 std::shared_ptr<Call> WorkerCalls::Watch(const std::string& endpoint,
@@ -287,7 +324,7 @@ std::shared_ptr<Call> WorkerCalls::Watch(const std::string& endpoint,
   v1::WatchRequest request;
   request.set_interval_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(impl_->config.watch_interval)));
   request.set_blocks(true);
-  return impl_->Open(endpoint, std::move(request), absl::InfiniteDuration(), &AsyncStub::Watch,
+  return impl_->Open(endpoint, std::move(request), absl::InfiniteDuration(), &WorkerStub::PrepareAsyncWatch,
                      std::move(callback));
 }
 
