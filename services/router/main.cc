@@ -18,6 +18,7 @@
 #include "absl/flags/usage_config.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "common/clock.h"
 #include "common/grpc_tls.h"
 #include "common/ids.h"
@@ -277,6 +278,8 @@ absl::Status Run(const sigset_t& signals) {
 }  // namespace baton::router
 
 int main(int argc, char** argv) {
+  // Debian builds absl with it; gRPC would pay for it at every lock.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   absl::SetProgramUsageMessage(baton::router::kUsage);
   absl::FlagsUsageConfig help;
   help.contains_help_flags = [](absl::string_view file) { return absl::EndsWith(file, "router/main.cc"); };

@@ -2,7 +2,9 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <deque>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -106,6 +108,8 @@ class Completions {
  public:
   virtual ~Completions() = default;
   virtual void Done(bool ok) = 0;
+  // What comes may be much work, for which no token should wait.
+  virtual bool bulky() const = 0;
 };
 
 using WorkerStub = v1::Worker::Stub;
@@ -136,6 +140,10 @@ class Reader final : public Completions {
 
   static void CancelIfAlive(const std::weak_ptr<Reader>& weak) {
     if (const std::shared_ptr<Reader> reader = weak.lock()) reader->context_.TryCancel();
+  }
+
+  bool bulky() const override {
+    return std::is_same_v<Message, WatchMessage> || std::is_same_v<Message, RecordReply>;
   }
 
   void Done(bool ok) override {
@@ -183,6 +191,31 @@ class ReaderCall final : public Call {
   const std::weak_ptr<ReaderType> reader_;
 };
 
+struct Completion {
+  Completions* of = nullptr;
+  bool ok = false;
+};
+
+// Holds one completion of a call at most.
+class Backlog {
+ public:
+  void Push(Completion completion) {
+    absl::MutexLock lock(&mutex_);
+    waiting_.push_back(completion);
+  }
+  Completion Pop() {
+    const auto some = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !waiting_.empty(); };
+    absl::MutexLock lock(&mutex_, absl::Condition(&some));
+    const Completion first = waiting_.front();
+    waiting_.pop_front();
+    return first;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::deque<Completion> waiting_ ABSL_GUARDED_BY(mutex_);
+};
+
 constexpr absl::Duration kTellTime = absl::Seconds(5);
 
 }  // namespace
@@ -191,18 +224,32 @@ struct WorkerCalls::Impl {
   explicit Impl(const WorkerCallsConfig& config_in)
       : config(config_in), credentials(GrpcChannelCredentials(config_in.tls)) {
     thread = std::thread([this] { Poll(); });
+    bulk_thread = std::thread([this] { HandleBulk(); });
   }
 
   // One thread polls and handles what came: gRPC's own callbacks take another thread for each message.
   void Poll() {
     void* tag = nullptr;
     bool ok = false;
-    while (queue.Next(&tag, &ok)) static_cast<Completions*>(tag)->Done(ok);
+    while (queue.Next(&tag, &ok)) {
+      auto* const completions = static_cast<Completions*>(tag);
+      if (completions->bulky()) {
+        bulk.Push({completions, ok});
+      } else {
+        completions->Done(ok);
+      }
+    }
+    bulk.Push({});
+  }
+
+  void HandleBulk() {
+    for (Completion next = bulk.Pop(); next.of != nullptr; next = bulk.Pop()) next.of->Done(next.ok);
   }
 
   ~Impl() {
     queue.Shutdown();
     thread.join();
+    bulk_thread.join();
   }
 
   SharedStub StubFor(const std::string& endpoint) {
@@ -257,7 +304,9 @@ struct WorkerCalls::Impl {
   absl::Mutex mutex;
   absl::flat_hash_map<std::string, SharedStub> stubs ABSL_GUARDED_BY(mutex);
   grpc::CompletionQueue queue;
+  Backlog bulk;
   std::thread thread;  // polls the queue
+  std::thread bulk_thread;
 };
 
 WorkerCalls::WorkerCalls(const WorkerCallsConfig& config) : impl_(std::make_unique<Impl>(config)) {}

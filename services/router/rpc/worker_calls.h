@@ -3,9 +3,9 @@
 // Calls to workers: Decode, Prefill, Share, Fetch and Watch as plain data and callbacks. Thread-safe. gRPC
 // stays behind this header.
 //
-// Callbacks come one at a time, of all calls, on one thread of this object's, and must not block; the last of
-// a call is its end. They may come before the function that opened the call has returned. Cancel never
-// blocks; the end still comes.
+// Callbacks of one call come one at a time, on one of this object's two threads (one for Watch and Record,
+// one for all else), and must not block; the last one is the end. They may come before the function that
+// opened the call has returned. Cancel never blocks; the end still comes.
 
 #include <cstdint>
 #include <functional>

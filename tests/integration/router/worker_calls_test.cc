@@ -92,5 +92,21 @@ TEST(WorkerCallsTest, NobodyThereIsUnavailable) {
   EXPECT_EQ(ended.status.code(), absl::StatusCode::kUnavailable) << ended.status;
 }
 
+TEST(WorkerCallsTest, NoStreamWaitsForAReportInHand) {
+  const std::string endpoint = SilentPeer().endpoint();
+  absl::Notification reported, stream_ended, report_done;
+  bool in_time = false;
+  WorkerCalls calls({});
+  const auto watch = calls.Watch(endpoint, [&](WatchMessage) {
+    reported.Notify();
+    in_time = stream_ended.WaitForNotificationWithTimeout(absl::Seconds(10));
+    report_done.Notify();
+  });
+  ASSERT_TRUE(reported.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  const auto stream = calls.Resume(endpoint, {}, [&](DecodeMessage) { stream_ended.Notify(); });
+  report_done.WaitForNotification();
+  EXPECT_TRUE(in_time);
+}
+
 }  // namespace
 }  // namespace baton::router
