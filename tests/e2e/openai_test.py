@@ -1,9 +1,13 @@
 """The openai client against a running cluster: one prefill and two decode workers, the prompts read by one, answered by another."""
 
+import json
 import math
+import os
+import subprocess
+import tempfile
 import unittest
 
-from local_cluster import LocalCluster, wait_for
+from local_cluster import LocalCluster, model_path, wait_for
 
 try:
     import openai
@@ -154,6 +158,67 @@ class OpenAiTest(unittest.TestCase):
                 total += sum(value for name, value in metrics.items()
                              if name.startswith("baton_handoffs_total") and 'side="reader"' in name and 'outcome="held"' in name)
         return total
+
+
+
+class LockedRouterTest(unittest.TestCase):
+    """The launcher's commands at a second router, which speaks HTTPS and wants API keys."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.certificate, keys, address = (os.path.join(self.folder, name) for name in ("cert.pem", "keys", "address"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=router",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.certificate + ".key", "-out", self.certificate],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.user, self.admin = (cluster.ctl("keys", "api", "add", *words, "--file", keys).stdout.strip()
+                                 for words in (("user",), ("admin", "--admin")))
+        workers = ",".join(process["grpc"] for process in cluster.processes() if process["role"] != "router")
+        with open(os.path.join(self.folder, "log"), "wb") as log:
+            router = subprocess.Popen(
+                [os.path.join(os.environ["BATON_BIN_DIR"], "baton-router"), f"--model={model_path()}", "--listen=127.0.0.1:0",
+                 f"--worker={workers}", f"--api_keys={keys}", f"--tls_cert={self.certificate}",
+                 f"--tls_key={self.certificate}.key", f"--address_file={address}"], stdout=log, stderr=log)
+        self.addCleanup(router.wait)
+        self.addCleanup(router.kill)
+        wait_for(lambda: os.path.exists(address), "the router")
+        with open(address) as file:
+            self.address = json.load(file)["http"]
+        wait_for(lambda: self.ctl("status", key=self.admin).stdout.count(" healthy ") == 3, "its workers")
+
+    def ctl(self, *words, key="", url="", cacert=""):
+        options = [f"--url={url or 'https://' + self.address}", *([f"--api_key={key}"] if key else [])]
+        trusted = [] if cacert is None else [f"--cacert={cacert or self.certificate}"]
+        return cluster.ctl(words[0], *options, *trusted, *words[1:])
+
+    def test_keys_and_certificates(self):
+        chat = self.ctl("chat", "--max-tokens=4", "hello", key=self.user)
+        self.assertEqual(chat.returncode, 0, chat.stderr)
+        self.assertGreater(len(chat.stdout), 1)
+        self.assertEqual(json.loads(self.ctl("streams", "--json", key=self.admin).stdout)["streams"], [])
+        plain = "http://" + self.address
+        for words, options, expected in (
+                (("chat", "hello"), {}, "wants an API key: set BATON_API_KEY"),
+                (("chat", "hello"), {"key": self.user[:-4] + "AAAA"}, "does not know this API key"),
+                (("streams",), {"key": self.user}, "--admin"),
+                (("migrate", "aa", "decode-0"), {"key": self.user}, "--admin"),
+                (("migrate", "aa", "decode-0"), {"key": self.admin}, "./baton streams lists"),
+                (("status",), {"key": self.admin, "cacert": None}, "is not to be trusted: self-signed certificate"),
+                (("status",), {"url": "https://" + self.address.replace("127.0.0.1", "localhost")}, "hostname mismatch"),
+                (("status",), {"url": plain, "cacert": None}, "does it want https://?"),
+                (("status",), {"url": plain}, "--cacert is for https:// only"),
+                (("status",), {"url": cluster.url.replace("http:", "https:")}, "is it plain http://?"),
+                (("status",), {"cacert": os.path.join(self.folder, "none")}, "no certificates could be read")):
+            with self.subTest(words=words, expected=expected):
+                failed = self.ctl(*words, **options)
+                self.assertEqual(failed.returncode, 1, failed.stdout)
+                self.assertIn(expected, failed.stderr)
+
+    def test_the_environment_names_the_key(self):
+        self.addCleanup(cluster.environment.pop, "BATON_API_KEY")
+        cluster.environment["BATON_API_KEY"] = self.admin
+        self.assertEqual(self.ctl("streams").returncode, 0)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "tools/chaos/snapshot.h"
-#include "tools/ctl/commands.h"
 #include "tools/ctl/http.h"
+#include "tools/ctl/server.h"
 
 namespace baton::chaos {
 namespace {
@@ -53,7 +53,7 @@ PageHolder::PageHolder(Driver& driver, std::string target, double leave_percent,
 
 absl::StatusOr<std::unique_ptr<PageHolder>> PageHolder::Take(Driver& driver, const std::string& target,
                                                              double leave_percent) {
-  BATON_ASSIGN_OR_RETURN(const std::string model, ctl::ServedModel(driver.url()));
+  BATON_ASSIGN_OR_RETURN(const std::string model, ctl::ServedModel({.url = driver.url()}));
   std::unique_ptr<PageHolder> holder(new PageHolder(driver, target, leave_percent, model));
   holder->filling_ = std::thread([raw = holder.get()] { raw->Fill(); });
   return holder;

@@ -6,9 +6,8 @@
 #include "absl/strings/str_format.h"
 #include "common/status_macros.h"
 #include "tools/ctl/commands.h"
-#include "tools/ctl/http.h"
-#include "tools/ctl/left_over.h"
 #include "tools/ctl/process.h"
+#include "tools/ctl/server.h"
 #include "tools/ctl/sse.h"
 
 namespace baton::ctl {
@@ -21,7 +20,7 @@ constexpr int kComeBack = 40;
 constexpr absl::Duration kComeBackAfter = absl::Milliseconds(500);
 
 // Prints the answer as it comes and returns it whole.
-absl::StatusOr<std::string> Ask(const std::string& url, const std::string& model, const ChatOptions& options,
+absl::StatusOr<std::string> Ask(const Server& server, const std::string& model, const ChatOptions& options,
                                 const json::array& messages) {
   json::object body{
       {"model", model}, {"messages", messages}, {"stream", true}, {"max_tokens", options.max_tokens}};
@@ -44,31 +43,21 @@ absl::StatusOr<std::string> Ask(const std::string& url, const std::string& model
     }
     return true;
   };
-  HttpRequest request{url + "/v1/chat/completions", json::serialize(body), absl::Minutes(5)};
-  auto response = FetchStream(request, take);
+  auto response =
+      FetchStream(server.Request("/v1/chat/completions", json::serialize(body), absl::Minutes(5)), take);
   const auto broke_off = [&] { return !whole && failure.ok() && !reader.last_id().empty(); };
   for (int again = 0; again < kComeBack && broke_off(); ++again) {  // docs/streams.md
     WaitForSignal({}, kComeBackAfter);
-    response = FetchStream({absl::StrCat(url, "/v1/streams/", reader.last_id()), "", absl::Minutes(5)}, take);
+    response = FetchStream(
+        server.Request(absl::StrCat("/v1/streams/", reader.last_id()), "", absl::Minutes(5)), take);
     if (response.ok() && response->code == 404) break;
   }
   absl::PrintF("\n");
   BATON_RETURN_IF_ERROR(response.status());
   BATON_RETURN_IF_ERROR(failure);
-  if (response->code != 200)
-    return absl::UnknownError(absl::StrCat(ErrorMessage(response->body), " (HTTP ", response->code, ")"));
+  BATON_RETURN_IF_ERROR(CheckAnswer(server, *response));
   if (!whole) return absl::UnavailableError("the answer broke off");
   return answer;
-}
-
-absl::StatusOr<std::string> FindUrl(const Surroundings& here, const ChatOptions& options) {
-  if (!options.url.empty()) return options.url;
-  const auto record = FindCluster(here, ClusterFolder(here.state_root, options.name));
-  if (absl::IsPermissionDenied(record.status())) return record.status();
-  if (!record.ok())
-    return absl::NotFoundError(
-        absl::StrCat("no cluster named '", options.name, "' runs here: ./baton up starts one"));
-  return RouterUrl(*record);
 }
 
 json::object Message(const char* role, const std::string& content) {
@@ -77,21 +66,13 @@ json::object Message(const char* role, const std::string& content) {
 
 }  // namespace
 
-absl::StatusOr<std::string> ServedModel(const std::string& url) {
-  BATON_ASSIGN_OR_RETURN(const HttpResponse response, Fetch({url + "/v1/models"}));
-  json::error_code error;
-  const json::value value = json::parse(response.body, error);
-  const json::value* id = error ? nullptr : value.find_pointer("/data/0/id", error);
-  if (id == nullptr || !id->is_string())
-    return absl::UnavailableError(absl::StrCat("no model is served at ", url));
-  return json::value_to<std::string>(*id);
-}
-
 int Chat(const Surroundings& here, const ChatOptions& options) {
-  const auto url = FindUrl(here, options);
-  if (!url.ok()) return Fail(std::string(url.status().message()));
-  const auto model = ServedModel(*url);
-  if (!model.ok()) return Fail(absl::StrCat(model.status().message(), ". Is the server up? ./baton status"));
+  const auto server = FindServer(here, options.name, options.server);
+  if (!server.ok()) return Fail(std::string(server.status().message()));
+  const auto model = ServedModel(*server);
+  if (absl::IsUnavailable(model.status()))
+    return Fail(absl::StrCat(model.status().message(), ". Is the server up? ./baton status"));
+  if (!model.ok()) return Fail(std::string(model.status().message()));
   json::array messages;
   if (!options.system.empty()) messages.push_back(Message("system", options.system));
   const bool interactive = options.text.empty();
@@ -103,7 +84,7 @@ int Chat(const Surroundings& here, const ChatOptions& options) {
       if (!std::getline(std::cin, text) || text.empty()) return 0;
     }
     messages.push_back(Message("user", text));
-    const auto answer = Ask(*url, *model, options, messages);
+    const auto answer = Ask(*server, *model, options, messages);
     if (!answer.ok()) return Fail(std::string(answer.status().message()));
     if (!interactive) return 0;
     messages.push_back(Message("assistant", *answer));

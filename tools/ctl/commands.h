@@ -15,6 +15,7 @@ struct Surroundings {
   std::string state_root;  // STATE/baton/HOST: one folder a cluster below it
   std::string self;        // absolute path of this program
   bool terminal = false;   // stdout is one
+  std::string api_key;     // for servers, where none is named
 };
 
 int Up(const Surroundings& here, UpOptions options);
@@ -27,8 +28,5 @@ int Chat(const Surroundings& here, const ChatOptions& options);
 
 // Prints to stderr, as every command does; returns 1.
 int Fail(const std::string& what);
-
-// The id that GET /v1/models gives first. UNAVAILABLE if the server doesn't say.
-absl::StatusOr<std::string> ServedModel(const std::string& url);
 
 }  // namespace baton::ctl

@@ -14,8 +14,9 @@ namespace baton::ctl {
 
 struct Url {
   std::string host, port, path;
+  bool tls = false;
 };
-// "http://host[:port][/path]" or "host:port". INVALID_ARGUMENT for anything else.
+// "http[s]://host[:port][/path]" or "host:port", which is plain. INVALID_ARGUMENT for anything else.
 absl::StatusOr<Url> ParseUrl(const std::string& text);
 
 struct HttpRequest {
@@ -23,6 +24,8 @@ struct HttpRequest {
   std::string body;                           // empty: GET; otherwise a POST of JSON
   absl::Duration timeout = absl::Seconds(5);  // of each read, and of the connect
   std::function<bool()> given_up = nullptr;   // asked now and then; true: the call ends as CANCELLED
+  std::string api_key = "";                   // sent as a bearer token; empty: none
+  std::string cacert = "";                    // of https: PEM file of authorities; empty: the system's
 };
 
 struct HttpResponse {
@@ -30,7 +33,9 @@ struct HttpResponse {
   std::string body;
 };
 
-// UNAVAILABLE if nobody answers, DEADLINE_EXCEEDED if too late. Any status code is a response.
+// UNAVAILABLE if nobody answers, DEADLINE_EXCEEDED if too late, FAILED_PRECONDITION if TLS does not come
+// about (a certificate of an unknown authority or another name), with what to do about it. Any status code is
+// a response.
 absl::StatusOr<HttpResponse> Fetch(const HttpRequest& request);
 
 // As Fetch, but hands over each piece of a 200 response's body as it comes (the returned body is then empty).

@@ -39,6 +39,7 @@ Surroundings Look() {
   here.state_root = absl::StrCat(StateHome(), "/baton/", HostName());
   here.self = std::filesystem::read_symlink("/proc/self/exe", error).string();
   here.terminal = isatty(STDOUT_FILENO) == 1;
+  if (const char* key = getenv("BATON_API_KEY")) here.api_key = key;
   return here;
 }
 

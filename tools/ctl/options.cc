@@ -26,6 +26,15 @@ absl::StatusOr<std::string> ParseName(const Arguments& arguments) {
   return name;
 }
 
+absl::StatusOr<ServerOptions> ParseServer(const Arguments& arguments) {
+  ServerOptions server{arguments.Text("url", ""), arguments.Text("api_key", ""),
+                       arguments.Text("cacert", "")};
+  for (const char* name : {"url", "api_key", "cacert"})
+    if (arguments.Has(name) && arguments.Text(name, "").empty())
+      return absl::InvalidArgumentError(absl::StrCat("--", name, " is empty"));
+  return server;
+}
+
 absl::Status RefusePositional(const Arguments& arguments) {
   if (arguments.positional().empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("unexpected '", arguments.positional().front(), "'"));
@@ -74,10 +83,12 @@ absl::StatusOr<DownOptions> ParseDown(Words words) {
 }
 
 absl::StatusOr<StatusOptions> ParseStatus(Words words) {
-  BATON_ASSIGN_OR_RETURN(const Arguments arguments, Arguments::Parse(words, {"name"}, {"json"}));
+  BATON_ASSIGN_OR_RETURN(const Arguments arguments,
+                         Arguments::Parse(words, {"name", "url", "api_key", "cacert"}, {"json"}));
   BATON_RETURN_IF_ERROR(RefusePositional(arguments));
   StatusOptions status;
   BATON_ASSIGN_OR_RETURN(status.name, ParseName(arguments));
+  BATON_ASSIGN_OR_RETURN(status.server, ParseServer(arguments));
   status.json = arguments.Has("json");
   return status;
 }
@@ -87,11 +98,13 @@ absl::StatusOr<StatusOptions> ParseStreams(Words words) {
 }
 
 absl::StatusOr<MigrateOptions> ParseMigrate(Words words) {
-  BATON_ASSIGN_OR_RETURN(const Arguments arguments, Arguments::Parse(words, {"name"}, {}));
+  BATON_ASSIGN_OR_RETURN(const Arguments arguments,
+                         Arguments::Parse(words, {"name", "url", "api_key", "cacert"}, {}));
   if (arguments.positional().size() != 2)
     return absl::InvalidArgumentError("name a stream and the rank it shall go to: STREAM WORKER/RANK");
   MigrateOptions migrate{.stream = arguments.positional()[0], .to = arguments.positional()[1]};
   BATON_ASSIGN_OR_RETURN(migrate.name, ParseName(arguments));
+  BATON_ASSIGN_OR_RETURN(migrate.server, ParseServer(arguments));
   return migrate;
 }
 
@@ -110,7 +123,8 @@ absl::StatusOr<LogsOptions> ParseLogs(Words words) {
 absl::StatusOr<ChatOptions> ParseChat(Words words) {
   BATON_ASSIGN_OR_RETURN(
       const Arguments arguments,
-      Arguments::Parse(words, {"name", "url", "system", "max-tokens", "temperature", "seed"}, {}));
+      Arguments::Parse(
+          words, {"name", "url", "api_key", "cacert", "system", "max-tokens", "temperature", "seed"}, {}));
   ChatOptions chat;
   BATON_ASSIGN_OR_RETURN(chat.name, ParseName(arguments));
   BATON_ASSIGN_OR_RETURN(chat.max_tokens, arguments.Number("max-tokens", 512, 1, 1000000));
@@ -118,7 +132,7 @@ absl::StatusOr<ChatOptions> ParseChat(Words words) {
   if (arguments.Has("seed")) {
     BATON_ASSIGN_OR_RETURN(chat.seed, arguments.Number("seed", 0, 0, 2147483647));
   }
-  chat.url = arguments.Text("url", "");
+  BATON_ASSIGN_OR_RETURN(chat.server, ParseServer(arguments));
   chat.system = arguments.Text("system", "");
   std::vector<std::string> said = arguments.positional();
   said.insert(said.end(), arguments.passed_on().begin(), arguments.passed_on().end());

@@ -40,8 +40,16 @@ struct DownOptions {
   int grace_s = 20;
 };
 
+// Which router to talk to.
+struct ServerOptions {
+  std::string url;      // empty: of the cluster that runs here
+  std::string api_key;  // empty: Surroundings::api_key
+  std::string cacert;   // PEM file of the authorities to trust; empty: the system's
+};
+
 struct StatusOptions {
   std::string name = "default";
+  ServerOptions server;
   bool json = false;
 };
 
@@ -54,7 +62,7 @@ struct LogsOptions {
 
 struct ChatOptions {
   std::string name = "default";
-  std::string url;   // empty: the cluster of that name
+  ServerOptions server;
   std::string text;  // empty: interactive
   std::string system;
   int max_tokens = 512;
@@ -64,6 +72,7 @@ struct ChatOptions {
 
 struct MigrateOptions {
   std::string name = "default";
+  ServerOptions server;
   std::string stream;  // an id, or how one begins
   std::string to;      // WORKER or WORKER/RANK
 };

@@ -4,9 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "tools/ctl/commands.h"
 #include "tools/ctl/files.h"
-#include "tools/ctl/http.h"
+#include "tools/ctl/server.h"
 #include "tools/ctl/table.h"
 
 namespace baton::ctl {
@@ -64,7 +63,7 @@ bool Readiness::IsReady(const ProcessRecord& process) {
   return true;
 }
 
-bool Readiness::TryRequest(const ClusterRecord& record) {
+absl::StatusOr<bool> Readiness::TryRequest(const ClusterRecord& record) {
   const auto url = RouterUrl(record);
   if (!url.ok()) {
     doing_ = "workers ready; waiting for the router";
@@ -72,13 +71,16 @@ bool Readiness::TryRequest(const ClusterRecord& record) {
   }
   url_ = *url;
   doing_ = "workers ready; a first request";
-  const auto model = ServedModel(url_);
+  const Server server{.url = url_, .api_key = api_key_};
+  const auto model = ServedModel(server);
+  if (absl::IsUnauthenticated(model.status())) return model.status();
   if (!model.ok()) return false;
   model_ = *model;
   const boost::json::object body{
       {"model", model_}, {"prompt", long_prompt_ ? LongPrompt() : "Hi"}, {"max_tokens", 2}};
-  const auto response =
-      Fetch({url_ + "/v1/completions", boost::json::serialize(body), absl::Seconds(60), interrupted_});
+  HttpRequest request = server.Request("/v1/completions", boost::json::serialize(body), absl::Seconds(60));
+  request.given_up = interrupted_;
+  const auto response = Fetch(request);
   if (response.ok() && response->code == 200) return true;
   if (response.ok() && response->code == 400) long_prompt_ = false;  // a context too small for it
   doing_ =

@@ -17,11 +17,15 @@ namespace baton::ctl {
 class Readiness {
  public:
   // `interrupted`: whether the user wants no more of it; a request under way is then given up.
-  Readiness(ClusterFolder folder, ProcessId supervisor, std::function<bool()> interrupted)
-      : folder_(std::move(folder)), supervisor_(supervisor), interrupted_(std::move(interrupted)) {}
+  Readiness(ClusterFolder folder, ProcessId supervisor, std::string api_key,
+            std::function<bool()> interrupted)
+      : folder_(std::move(folder)),
+        supervisor_(supervisor),
+        api_key_(std::move(api_key)),
+        interrupted_(std::move(interrupted)) {}
 
-  // One look. True when a real request has succeeded. An error when a process died: its message is for the
-  // user, and died() names the process. Takes at most as long as one request.
+  // One look. True when a real request has succeeded. An error when a process died or our API key is not let
+  // in: its message is for the user, and died() names the process. Takes at most as long as one request.
   absl::StatusOr<bool> Look();
 
   // For instance "router ready, waiting for decode-0: loading 30 layers".
@@ -33,10 +37,11 @@ class Readiness {
  private:
   absl::Status FindDead(const ClusterRecord& record);
   bool IsReady(const ProcessRecord& process);
-  bool TryRequest(const ClusterRecord& record);
+  absl::StatusOr<bool> TryRequest(const ClusterRecord& record);
 
   ClusterFolder folder_;
   ProcessId supervisor_;
+  std::string api_key_;
   std::function<bool()> interrupted_;
   bool long_prompt_ = true;
   std::set<std::string> ready_;

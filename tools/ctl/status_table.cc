@@ -103,4 +103,21 @@ std::vector<std::vector<std::string>> StatusRows(const ClusterRecord& record,
   return rows;
 }
 
+ClusterRecord ReportedBy(const std::string& router_status) {
+  json::error_code error;
+  const json::value status = json::parse(router_status, error);
+  const json::array* workers = error ? nullptr : Array(Object(&status), "workers");
+  ClusterRecord record;
+  if (workers == nullptr) return record;
+  for (const json::value& worker : *workers) {
+    ProcessRecord& process = record.processes.emplace_back();
+    process.state = "running";
+    for (const auto& [key, text] : {std::pair("name", &process.name), std::pair("role", &process.role)}) {
+      const json::value* value = worker.is_object() ? worker.get_object().if_contains(key) : nullptr;
+      *text = value != nullptr && value->is_string() ? json::value_to<std::string>(*value) : "-";
+    }
+  }
+  return record;
+}
+
 }  // namespace baton::ctl

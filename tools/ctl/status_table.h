@@ -16,4 +16,7 @@ std::vector<std::vector<std::string>> StatusRows(const ClusterRecord& record,
                                                  const std::string& router_status,
                                                  const std::string& pool_metrics = "");
 
+// The workers that the JSON of GET /baton/status names, as processes of which nothing else is known.
+ClusterRecord ReportedBy(const std::string& router_status);
+
 }  // namespace baton::ctl

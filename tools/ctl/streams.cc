@@ -3,10 +3,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/status_macros.h"
 #include "tools/ctl/commands.h"
-#include "tools/ctl/http.h"
-#include "tools/ctl/left_over.h"
-#include "tools/ctl/sse.h"
+#include "tools/ctl/server.h"
 #include "tools/ctl/stream_list.h"
 #include "tools/ctl/table.h"
 
@@ -15,21 +14,10 @@ namespace {
 
 constexpr absl::Duration kMoveTime = absl::Seconds(60);
 
-absl::StatusOr<std::string> FindRouter(const Surroundings& here, const std::string& name) {
-  const auto record = FindCluster(here, ClusterFolder(here.state_root, name));
-  if (absl::IsPermissionDenied(record.status())) return record.status();
-  if (!record.ok())
-    return absl::NotFoundError(
-        absl::StrCat("no cluster named '", name, "' runs here: ./baton up starts one"));
-  return RouterUrl(*record);
-}
-
-absl::StatusOr<std::string> FetchStreams(const std::string& url) {
-  auto response = Fetch({url + "/baton/streams"});
-  if (!response.ok()) return response.status();
-  if (response->code != 200)
-    return absl::UnknownError(absl::StrCat(ErrorMessage(response->body), " (HTTP ", response->code, ")"));
-  return response->body;
+absl::StatusOr<std::string> FetchStreams(const Server& server) {
+  BATON_ASSIGN_OR_RETURN(HttpResponse response, Fetch(server.Request("/baton/streams")));
+  BATON_RETURN_IF_ERROR(CheckAnswer(server, response));
+  return std::move(response.body);
 }
 
 int FailWith(const absl::Status& status) {
@@ -40,26 +28,27 @@ int FailWith(const absl::Status& status) {
 }  // namespace
 
 int Streams(const Surroundings& here, const StatusOptions& options) {
-  const auto url = FindRouter(here, options.name);
-  if (!url.ok()) return FailWith(url.status());
-  const auto streams = FetchStreams(*url);
+  const auto server = FindServer(here, options.name, options.server);
+  if (!server.ok()) return FailWith(server.status());
+  const auto streams = FetchStreams(*server);
   if (!streams.ok()) return Fail(std::string(streams.status().message()));
   absl::PrintF("%s", options.json ? *streams + "\n" : FormatTable(StreamRows(*streams)));
   return 0;
 }
 
 int Migrate(const Surroundings& here, const MigrateOptions& options) {
-  const auto url = FindRouter(here, options.name);
-  if (!url.ok()) return FailWith(url.status());
-  const auto streams = FetchStreams(*url);
+  const auto server = FindServer(here, options.name, options.server);
+  if (!server.ok()) return FailWith(server.status());
+  const auto streams = FetchStreams(*server);
   if (!streams.ok()) return Fail(std::string(streams.status().message()));
   const auto stream = FindStream(*streams, options.stream);
   if (!stream.ok()) return Fail(std::string(stream.status().message()));
   const std::string body =
       boost::json::serialize(boost::json::object{{"stream", *stream}, {"to", options.to}});
-  const auto answer = Fetch({*url + "/baton/migrate", body, kMoveTime});
+  const auto answer = Fetch(server->Request("/baton/migrate", body, kMoveTime));
   if (!answer.ok()) return Fail(std::string(answer.status().message()));
-  if (answer->code != 200) return Fail(absl::StrCat("not moved: ", ErrorMessage(answer->body)));
+  if (const absl::Status moved = CheckAnswer(*server, *answer); !moved.ok())
+    return Fail(absl::StrCat("not moved: ", moved.message()));
   absl::PrintF("%s\n", MoveLine(answer->body));
   return 0;
 }

@@ -16,6 +16,7 @@
 #include "tools/ctl/files.h"
 #include "tools/ctl/left_over.h"
 #include "tools/ctl/readiness.h"
+#include "tools/ctl/server.h"
 #include "tools/ctl/table.h"
 
 namespace baton::ctl {
@@ -133,14 +134,16 @@ void Accompany(const ProcessId& supervisor, const ClusterFolder& folder, int64_t
   fflush(stdout);
 }
 
-int ReportRunning(const ClusterFolder& folder, const ClusterSpec& wanted, const ClusterRecord& record) {
+int ReportRunning(const ClusterFolder& folder, const ClusterSpec& wanted, const ClusterRecord& record,
+                  const std::string& api_key) {
   const auto text = ReadFile(folder.Spec());
   if (!text.ok() || *text != ToJson(wanted)) {
     return Fail(absl::StrCat("a cluster named '", wanted.name,
                              "' is running with other options: ./baton down first, or --name another"));
   }
   const auto url = RouterUrl(record);
-  const auto model = url.ok() ? ServedModel(*url) : url.status();
+  const auto model = url.ok() ? ServedModel({.url = *url, .api_key = api_key}) : url.status();
+  if (absl::IsUnauthenticated(model.status())) return Fail(std::string(model.status().message()));
   if (!model.ok()) return Fail("the cluster is running but does not answer yet: ./baton status");
   absl::PrintF("baton: running already\n");
   PrintEndpoints(*url, *model, record);
@@ -174,7 +177,8 @@ int Up(const Surroundings& here, UpOptions options) {
   if (const absl::Status made = MakeFolder(here, folder); !made.ok())
     return Fail(std::string(made.message()));
   const auto running = ReadRecord(folder);
-  if (running.ok() && IsAlive(running->supervisor)) return ReportRunning(folder, spec, *running);
+  if (running.ok() && IsAlive(running->supervisor))
+    return ReportRunning(folder, spec, *running, here.api_key);
   absl::Status prepared = running.ok() ? StopLeftOver(*running, kLeftOverGrace).status() : absl::OkStatus();
   if (prepared.ok()) prepared = CheckPort(spec.host, spec.port);
   if (!prepared.ok()) return Fail(std::string(prepared.message()));
@@ -186,7 +190,7 @@ int Up(const Surroundings& here, UpOptions options) {
                                  true,
                                  options.detach ? 0 : SIGTERM});
   if (!supervisor.ok()) return Fail(std::string(supervisor.status().message()));
-  Readiness readiness(folder, *supervisor, [] { return SignalIsPending(kStopSignals); });
+  Readiness readiness(folder, *supervisor, here.api_key, [] { return SignalIsPending(kStopSignals); });
   const Wait outcome = WaitUntilReady(here, readiness, folder, options.timeout_s);
   if (outcome != Wait::kReady) {
     Signal(*supervisor, SIGTERM);

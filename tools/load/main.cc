@@ -98,6 +98,7 @@ absl::StatusOr<std::string> Url() {
 absl::Status ReadClient(ClientOptions& client) {
   BATON_ASSIGN_OR_RETURN(const std::string text, Url());
   BATON_ASSIGN_OR_RETURN(const ctl::Url url, ctl::ParseUrl(text));
+  if (url.tls) return absl::InvalidArgumentError("https is not spoken here: use http://");
   client.host = url.host;
   client.port = url.port;
   client.base_path = std::string(absl::StripSuffix(absl::StripSuffix(url.path, "/"), "/v1"));

@@ -131,6 +131,12 @@ TEST(OtherOptionsTest, ParseTheirOwn) {
   EXPECT_EQ(chat->temperature, 0.0);
   EXPECT_EQ(chat->text, "two words");
   EXPECT_EQ(ParseChat(Split({}))->seed, std::nullopt);
+  for (const char* option : {"--url", "--api_key", "--cacert"}) {
+    EXPECT_THAT(ParseStreams(Split({option, ""})).status().message(), HasSubstr("is empty"));
+  }
+  const auto migrate = ParseMigrate(Split({"--url=https://r", "--api_key", "k", "--cacert=c", "a", "b"}));
+  ASSERT_TRUE(migrate.ok());
+  EXPECT_EQ(migrate->server.url + migrate->server.api_key + migrate->server.cacert, "https://rkc");
   EXPECT_EQ(ParseChat(Split({"what is", "--", "-5 + 3"}))->text, "what is -5 + 3");
 }
 

@@ -51,9 +51,12 @@ TEST(UrlTest, PartsAndDefaults) {
   EXPECT_EQ(url->path, "/a/b?c");
   EXPECT_EQ(ParseUrl("host:5")->path, "/");
   EXPECT_EQ(ParseUrl("http://host")->port, "80");
+  EXPECT_EQ(ParseUrl("https://host")->port, "443");
+  EXPECT_TRUE(ParseUrl("https://host:81/a")->tls);
+  EXPECT_FALSE(url->tls);
   EXPECT_EQ(ParseUrl("http://[::1]:9/x")->host, "::1");
   for (const char* bad :
-       {"", "https://host", "http://", "http://:80", "host:port", "host:80/a b", "host:80/\r\nX: y"}) {
+       {"", "https://", "http://", "http://:80", "host:port", "host:80/a b", "host:80/\r\nX: y"}) {
     EXPECT_FALSE(ParseUrl(bad).ok()) << bad;
   }
 }
