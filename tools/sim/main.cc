@@ -11,6 +11,7 @@
 #include "absl/flags/usage.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "common/status_macros.h"
 #include "services/router/policy/policies/factory.h"
@@ -18,6 +19,7 @@
 #include "tools/load/trace.h"
 #include "tools/sim/compare.h"
 #include "tools/sim/output.h"
+#include "tools/sim/plan.h"
 
 ABSL_FLAG(std::string, trace, "", "a file: Mooncake jsonl or Azure csv");
 ABSL_FLAG(std::string, trace_format, "auto", "mooncake or azure");
@@ -36,6 +38,10 @@ ABSL_FLAG(uint64_t, most, 100000, "requests of a run");
 ABSL_FLAG(bool, admission, false, "with the router's admission, which sends requests away");
 ABSL_FLAG(absl::Duration, ttft_slo, absl::ZeroDuration(), "another than the curve's");
 ABSL_FLAG(absl::Duration, itl_slo, absl::ZeroDuration(), "another than the curve's");
+ABSL_FLAG(double, rate, 0, "plan: requests a second");
+ABSL_FLAG(uint32_t, ranks, 0, "plan: split as many exactly; 0: the fewest that do");
+ABSL_FLAG(uint32_t, max_ranks, 64, "plan: at most");
+ABSL_FLAG(double, share, 0.95, "plan: of the requests, that must meet both SLOs");
 ABSL_FLAG(std::string, json, "", "write the figures here");
 ABSL_FLAG(std::string, html, "", "write a page here");
 ABSL_FLAG(std::string, machine, "", "recorded");
@@ -81,7 +87,40 @@ absl::StatusOr<CompareOptions> ReadOptions() {
   return options;
 }
 
-absl::Status Run() {
+absl::Status PlanRanks(CompareOptions options, const Trace& trace) {
+  const double rate = absl::GetFlag(FLAGS_rate);
+  if (!(rate > 0)) return absl::InvalidArgumentError("plan for how much? --rate REQUESTS_A_SECOND");
+  if (absl::GetFlag(FLAGS_policies).empty()) options.policies = {"slo"};
+  if (options.policies.size() != 1) return absl::InvalidArgumentError("a plan is of one of --policies");
+  const PlanGoal goal{.share = absl::GetFlag(FLAGS_share),
+                      .ranks = absl::GetFlag(FLAGS_ranks),
+                      .max_ranks = absl::GetFlag(FLAGS_max_ranks)};
+  const std::string path = absl::GetFlag(FLAGS_trace);
+  const std::string about = absl::StrFormat(
+      "%s (%s), %.4g requests/s, ranks of %s, %s, %d seeds; SLO: first token %.3g s, mean gap %.3g s",
+      path.substr(path.rfind('/') + 1), absl::GetFlag(FLAGS_half), rate, options.cluster.curve.name,
+      options.policies.front(), options.seeds, options.cluster.ttft_slo_s, options.cluster.itl_slo_s);
+  const bool live = isatty(STDERR_FILENO) != 0;
+  int tried = 0;
+  const auto done = [live, &tried](const Trial& trial) {
+    if (live)
+      fprintf(stderr, "\r\033[K%d tried; %u + %u ranks: %.1f%% good", ++tried, trial.prefill, trial.decode,
+              100 * trial.good_share);
+  };
+  const auto plan = FindPlan(goal, SimulatedTry(options, trace, rate, done));
+  if (live) fputs("\n", stderr);
+  BATON_RETURN_IF_ERROR(plan.status());
+  fputs(PlanToText(about, goal, *plan).c_str(), stdout);
+  const std::string file = absl::GetFlag(FLAGS_json);
+  if (file.empty()) return absl::OkStatus();
+  return ctl::WriteFileAtomically(file, PlanToJson(about, absl::GetFlag(FLAGS_commit), goal, *plan));
+}
+
+// `words` are those that are no flags.
+absl::Status Run(const std::vector<std::string>& words) {
+  const bool plan = words.size() == 1 && words[0] == "plan";
+  if (!words.empty() && !plan)
+    return absl::InvalidArgumentError(absl::StrCat("'", words[0], "' is not plan (--help)"));
   BATON_ASSIGN_OR_RETURN(const CompareOptions options, ReadOptions());
   if (absl::GetFlag(FLAGS_trace).empty())
     return absl::InvalidArgumentError("which trace? --trace FILE (--help says where to get one)");
@@ -90,6 +129,7 @@ absl::Status Run() {
   BATON_ASSIGN_OR_RETURN(const Trace trace,
                          PrepareTrace(rows, {.length_scale = absl::GetFlag(FLAGS_length_scale),
                                              .max_prompt = absl::GetFlag(FLAGS_max_prompt)}));
+  if (plan) return PlanRanks(options, trace);
   const bool live = isatty(STDERR_FILENO) != 0;
   BATON_ASSIGN_OR_RETURN(const std::vector<Row> compared, Compare(options, trace, [live](int done, int all) {
                            if (live) fprintf(stderr, "\r%d of %d runs%s", done, all, done == all ? "\n" : "");
@@ -120,8 +160,8 @@ absl::Status Run() {
 }  // namespace baton::simulator
 
 int main(int argc, char** argv) {
-  absl::ParseCommandLine(argc, argv);
-  const absl::Status status = baton::simulator::Run();
+  const std::vector<char*> left = absl::ParseCommandLine(argc, argv);
+  const absl::Status status = baton::simulator::Run({left.begin() + 1, left.end()});
   if (status.ok()) return 0;
   fprintf(stderr, "baton sim: %s\n", std::string(status.message()).c_str());
   return 1;

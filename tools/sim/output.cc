@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 
 namespace baton::simulator {
 namespace {
@@ -93,7 +94,8 @@ std::string ToJson(const Headline& headline, const std::vector<Row>& rows) {
         row.prefill_balance, row.decode_balance, row.prefill_busy, row.decode_busy);
     if (headline.shares) absl::StrAppendFormat(&out, ", \"cached_share\": %.4f", CachedShare(row));
     const auto [least, most] = std::minmax_element(row.goodputs.begin(), row.goodputs.end());
-    absl::StrAppendFormat(&out, ", \"goodput_least\": %.6g, \"goodput_most\": %.6g}", *least, *most);
+    absl::StrAppendFormat(&out, ", \"goodput_least\": %.6g, \"goodput_most\": %.6g, \"by_seed\": [%s]}",
+                          *least, *most, absl::StrJoin(row.goodputs, ", "));
   }
   return absl::StrCat(out, "\n]}\n");
 }
