@@ -37,9 +37,9 @@ struct Plan {
 };
 
 // The best split of each number of ranks is found by a scan of all up to 9 ranks, else of about 8 even steps,
-// then of ever smaller ones around the best, which may miss it if there is more than one top. The fewest ranks
-// are found by doubling, then bisection, as if more ranks never did worse. InvalidArgument: fewer than 2
-// ranks, or a share out of (0, 1].
+// then of ever smaller ones around the best, which may miss it if there is more than one top. The fewest
+// ranks are found by doubling, then bisection, as if more ranks never did worse. InvalidArgument: fewer than
+// 2 ranks, or a share out of (0, 1].
 absl::StatusOr<Plan> FindPlan(const PlanGoal& goal, const Try& attempt);
 
 // Simulates the first policy at `rate` requests a second over `options.seeds` seeds; prefill, decode and
