@@ -32,8 +32,8 @@ class ClientSocket {
   executor_type get_executor() { return tcp_.get_executor(); }
   Tcp& tcp() { return tcp_; }
 
-  // Takes what the kernel has room for at once, without a completion: its count of bytes. 0 with TLS, and where
-  // an error waits to be met by async_write_some.
+  // Takes what the kernel has room for at once, without a completion: its count of bytes. 0 with TLS, and
+  // where an error waits to be met by async_write_some.
   size_t TryWrite(absl::string_view bytes) {
     if (tls_) return 0;
     boost::system::error_code error;
