@@ -90,7 +90,7 @@ absl::Status LocalDriver::Start(const std::function<void(const std::string&)>& d
 
 absl::Status LocalDriver::WaitUntilReady(const std::function<void(const std::string&)>& doing,
                                          const std::function<bool()>& given_up) {
-  ctl::Readiness readiness(folder_, {getpid(), ctl::StartTimeOf(getpid())}, given_up);
+  ctl::Readiness readiness(folder_, {getpid(), ctl::StartTimeOf(getpid())}, "", given_up);
   const MonoTime deadline = clock_.Now() + cluster_.start_within;
   for (;;) {
     const absl::StatusOr<bool> ready = readiness.Look();
