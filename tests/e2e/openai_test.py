@@ -193,7 +193,7 @@ class LockedRouterTest(unittest.TestCase):
         return cluster.ctl(words[0], *options, *trusted, *words[1:])
 
     def test_keys_and_certificates(self):
-        chat = self.ctl("chat", "--max-tokens=4", "hello", key=self.user)
+        chat = self.ctl("chat", "--max-tokens=40", "hello", key=self.user)
         self.assertEqual(chat.returncode, 0, chat.stderr)
         self.assertGreater(len(chat.stdout), 1)
         self.assertEqual(json.loads(self.ctl("streams", "--json", key=self.admin).stdout)["streams"], [])
