@@ -38,6 +38,7 @@ bool EngineCore::Impl::TakePages(Sequence* sequence, int64_t pages, PageHold hol
   if (!fresh.has_value()) return false;
   sequence->indexed = found.size();
   sequence->computed = found.size() * layout.PageTokens();
+  if (sequence->reused < 0) sequence->reused = sequence->computed;
   if (!found.empty()) {
     ++counters.prefix_hits;
     counters.prefix_hit_tokens += sequence->computed;

@@ -34,6 +34,7 @@ struct Sequence {
   bool released = false;  // and have ended
 
   int64_t computed = 0;  // tokens whose keys and values are in `pages`
+  int64_t reused = -1;   // tokens found in the prefix cache at first, until told; -1: no pages yet
   PageLease pages;       // kUse; none while waiting
   PageLease pulling;     // kPull, behind `pages`; only while pulling
 

@@ -143,7 +143,8 @@ void EngineCore::Impl::Advance(Sequence* sequence, absl::Span<float> row) {
   AppendToken(sequence, TokenEvent{.id = sequence->id,
                                    .token = sampled->token,
                                    .logprob = sampled->logprob,
-                                   .top = std::move(sampled->top)});
+                                   .top = std::move(sampled->top),
+                                   .cached_tokens = std::exchange(sequence->reused, 0)});
 }
 
 void EngineCore::Impl::AppendToken(Sequence* sequence, TokenEvent event) {

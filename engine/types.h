@@ -145,6 +145,7 @@ struct TokenEvent {
   float logprob = 0;
   std::vector<TopLogprob> top;
   FinishReason finish = FinishReason::kNone;  // not kNone: the sequence is over and its pages are given back
+  int64_t cached_tokens = 0;  // with the first one computed here: tokens found in the prefix cache
 };
 // pages[i] will hold tokens [i * PageTokens, ...). Tokens [0, cached_tokens) are in the engine's own prefix
 // cache and need not be pulled; cached_tokens is a multiple of the page size and less than the number of

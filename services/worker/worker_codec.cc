@@ -171,6 +171,7 @@ void ToProto(const CallEvent& event, const Epoch& epoch, v1::DecodeEvent* out) {
     out->mutable_accepted()->set_cached_tokens(static_cast<uint32_t>(accepted->cached_tokens));
   } else if (const auto* token = std::get_if<GeneratedToken>(&event)) {
     Fill(*token, out->mutable_token());
+    out->set_cached_tokens(static_cast<uint32_t>(token->cached_tokens));
   } else if (const auto* finished = std::get_if<DecodeFinished>(&event)) {
     out->mutable_finished()->set_reason(ToProto(finished->reason));
     out->mutable_finished()->set_kv(ToProto(finished->kv));

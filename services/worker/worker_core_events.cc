@@ -66,6 +66,10 @@ void WorkerCore::On(SeqId seq, Job& job, TokenEvent& event, MonoTime now) {
     return Abandon(seq, job, absl::InternalError(what), now);
   }
   ++job.next_position;
+  if (event.cached_tokens > job.cached_tokens) {
+    job.cached_tokens = event.cached_tokens;
+    records_.SetCached(job.stream, job.cached_tokens);
+  }
   const bool adopted = event.position == job.adopted_position;
   if (adopted) SetScores(job.adopted_scores, event);
   Note(job, event, !adopted || !job.adopted_scores.empty());
@@ -76,7 +80,8 @@ void WorkerCore::On(SeqId seq, Job& job, TokenEvent& event, MonoTime now) {
     const std::string what = absl::StrCat("reader too slow: ", job.unsent, " events wait to be taken");
     return Abandon(seq, job, absl::ResourceExhaustedError(what), now);
   }
-  Emit(job, GeneratedToken{event.position, event.token, event.logprob, std::move(event.top)});
+  Emit(job,
+       GeneratedToken{event.position, event.token, event.logprob, std::move(event.top), event.cached_tokens});
   if (!over) return;
   ++counters_.finished;
   Emit(job, DecodeFinished{event.finish, job.outcome, job.inexact});

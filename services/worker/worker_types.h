@@ -109,6 +109,7 @@ struct GeneratedToken {
   TokenId token = 0;
   float logprob = 0;
   std::vector<TopLogprob> top;
+  int64_t cached_tokens = 0;  // with the first one computed here: tokens found in the prefix cache
 };
 struct DecodeFinished {
   FinishReason reason = FinishReason::kNone;

@@ -40,6 +40,7 @@
 //
 // After Fail for a reader too slow or a deadline the caller still owes its client the error. Not thread-safe.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -167,6 +168,10 @@ class StreamSession {
   // From the decode call.
   SessionActions DecodeAccepted(Attempt attempt, Epoch epoch, uint32_t cached_tokens, MonoTime now);
   SessionActions DecodeToken(Attempt attempt, const StreamToken& token, MonoTime now);
+  // Of what the decode worker computed itself; before the token with which it came.
+  void DecodeCached(Attempt attempt, uint32_t tokens) {
+    if (Serving(attempt)) counts_.decode_cached_tokens = std::max(counts_.decode_cached_tokens, tokens);
+  }
   SessionActions DecodeFinished(Attempt attempt, StreamFinish reason, HandoffOutcome kv, MonoTime now);
   SessionActions DecodeEnded(Attempt attempt, const absl::Status& status, MonoTime now);
   // From the prefill call. `finish` is not kNone if the first token already ends the stream.

@@ -209,7 +209,7 @@ std::optional<DecodeMessage> FromProto(const v1::DecodeEvent& event) {
     case v1::DecodeEvent::kAccepted:
       return AcceptedMessage{GetId(event.accepted().epoch()), event.accepted().cached_tokens()};
     case v1::DecodeEvent::kToken:
-      return TokenMessage{GetToken(event.token())};
+      return TokenMessage{GetToken(event.token()), event.cached_tokens()};
     case v1::DecodeEvent::kFinished:
       return FinishedMessage{GetFinish(event.finished().reason()), GetOutcome(event.finished().kv()),
                              event.finished().inexact()};

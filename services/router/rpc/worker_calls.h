@@ -32,6 +32,7 @@ struct AcceptedMessage {
 };
 struct TokenMessage {
   StreamToken token;
+  uint32_t cached_tokens = 0;  // with the first one computed there
 };
 struct FinishedMessage {
   StreamFinish reason = StreamFinish::kNone;

@@ -183,7 +183,10 @@ void StreamDriver::OnDecode(Attempt attempt, const DecodeMessage& message) {
           [&](const AcceptedMessage& accepted) {
             return session_.DecodeAccepted(attempt, accepted.epoch, accepted.cached_tokens, now);
           },
-          [&](const TokenMessage& token) { return session_.DecodeToken(attempt, token.token, now); },
+          [&](const TokenMessage& token) {
+            session_.DecodeCached(attempt, token.cached_tokens);
+            return session_.DecodeToken(attempt, token.token, now);
+          },
           [&](const FinishedMessage& finished) {
             inexact_ |= finished.inexact && attempt == session_.attempt();
             return session_.DecodeFinished(attempt, finished.reason, finished.kv, now);

@@ -1,7 +1,9 @@
 """Nine defects (the flipped bit in two forms), each an edit of one production source: the worker that gets it, the source, and
 texts (each found exactly once) with what they become in the copy."""
 
-EMIT = "  Emit(job, GeneratedToken{event.position, event.token, event.logprob, std::move(event.top)});\n"
+EMIT = """  Emit(job,
+       GeneratedToken{event.position, event.token, event.logprob, std::move(event.top), event.cached_tokens});
+"""
 EVENTS = "services/worker/worker_core_events.cc"
 CORE = "engine/engine_core.cc"
 STEP = "engine/engine_core_step.cc"

@@ -62,8 +62,11 @@ void SseText::Add(absl::string_view raw, size_t most) {
       if (choices.size() <= index) choices.resize(index + 1);
       AddChoice(one.get_object(), choices[index]);
     }
-    if (const json::value* counts = event.if_contains("usage"); counts != nullptr && counts->is_object())
-      usage += json::serialize(*counts);
+    if (const json::value* counts = event.if_contains("usage"); counts != nullptr && counts->is_object()) {
+      json::object told = counts->as_object();
+      told.erase("prompt_tokens_details");
+      usage += json::serialize(told);
+    }
     if (!id.empty()) ids.push_back(std::exchange(id, ""));
   }
 }

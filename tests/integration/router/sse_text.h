@@ -24,7 +24,7 @@ struct SseText {
     bool operator==(const Choice&) const = default;
   };
   std::vector<Choice> choices;
-  std::string usage;
+  std::string usage;  // but for cached_tokens, which may be others after a resume
   bool done = false;
   std::vector<std::string> ids;
 };

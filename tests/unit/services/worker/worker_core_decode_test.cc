@@ -99,6 +99,16 @@ TEST_F(DecodeCore, WithoutSourceServesHere) {
   EXPECT_EQ(EndedWith(), absl::StatusCode::kOk);
 }
 
+TEST_F(DecodeCore, WhatTheCacheGaveOfALocalPromptIsSaidWithTheFirstToken) {
+  core.OnDecode(1, Decode(1, 0, false), now);
+  Take();
+  const SeqId id = EngineCommandOf<ServeCommand>()->id;
+  Engine(1, TokenEvent{.id = id, .token = 5, .cached_tokens = 32});
+  Take();
+  ASSERT_NE(EventOf<GeneratedToken>(), nullptr);
+  EXPECT_EQ(EventOf<GeneratedToken>()->cached_tokens, 32);
+}
+
 TEST_F(DecodeCore, LostAndFencedRecomputesInTheSamePages) {
   const SeqId id = Pulling();
   Handoff(PullLost{Id(1), absl::UnavailableError("owner gone"), true});
